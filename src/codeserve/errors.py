@@ -1,0 +1,89 @@
+"""Every error that codeserve raises on purpose.
+
+    CodeserveError
+    ├── BadRequest           400  what came in is not JSON
+    ├── InvalidNote          422  understood, but not acceptable; `field` names where
+    ├── Unauthorized         401
+    ├── Forbidden            403
+    ├── NotFound             404
+    ├── TooLarge             413
+    ├── UnsupportedMediaType 415
+    ├── Overloaded           429  retryable
+    ├── StageFailed          503  retryable: a model or a stage failed
+    ├── DeadlineExceeded     504  retryable
+    └── SetupError           what is installed or configured cannot work; `hint` says what to do
+
+No message may hold text of a note or an identifier.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CodeserveError(Exception):
+    """`type` is stable and part of the API's contract; `status` its HTTP status; `hint` says what to do next."""
+
+    type: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "", *, hint: str = "", field: str = "", retry_after: int | None = None) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.hint = hint
+        self.field = field
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword arguments must survive the way between replicas.
+        return _rebuild, (type(self), self.detail, self.hint, self.field, self.retry_after)
+
+
+def _rebuild(kind: type[CodeserveError], detail: str, hint: str, field: str, retry_after: int | None) -> CodeserveError:
+    return kind(detail, hint=hint, field=field, retry_after=retry_after)
+
+
+class BadRequest(CodeserveError):
+    type, title, status = "bad-request", "The body is not JSON", 400
+
+
+class InvalidNote(CodeserveError):
+    type, title, status = "invalid-request", "The request is not acceptable", 422
+
+
+class Unauthorized(CodeserveError):
+    type, title, status = "unauthorized", "A valid API key is needed", 401
+
+
+class Forbidden(CodeserveError):
+    type, title, status = "forbidden", "This key may not do this", 403
+
+
+class NotFound(CodeserveError):
+    type, title, status = "not-found", "There is no such thing here", 404
+
+
+class TooLarge(CodeserveError):
+    type, title, status = "too-large", "The request is too large", 413
+
+
+class UnsupportedMediaType(CodeserveError):
+    type, title, status = "unsupported-media-type", "The body must be application/json", 415
+
+
+class Overloaded(CodeserveError):
+    type, title, status, retryable = "overloaded", "Too many requests at once", 429, True
+
+
+class StageFailed(CodeserveError):
+    type, title, status, retryable = "stage-failed", "A model or stage failed", 503, True
+
+
+class DeadlineExceeded(CodeserveError):
+    type, title, status, retryable = "deadline-exceeded", "The request took too long", 504, True
+
+
+class SetupError(CodeserveError):
+    type, title = "setup", "The installation or the configuration cannot work"

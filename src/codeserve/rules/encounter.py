@@ -1,0 +1,28 @@
+"""What the platform tells about the visit beside the note. Every field may be unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Encounter:
+    """`age` in years at the date of service; `sex` "female", "male" or "other"; `place_of_service` the two-digit
+    CMS code; `minutes` the provider's total time on the date of service. The other strings are the words of the
+    API's contract (docs/api.md): `setting`, `service`, `modality`, `note_type`, `patient_status`."""
+
+    date_of_service: date | None = None
+    place_of_service: str | None = None
+    patient_status: str | None = None
+    setting: str | None = None
+    service: str | None = None
+    modality: str | None = None
+    note_type: str | None = None
+    specialty: str | None = None
+    payer: str | None = None
+    minutes: int | None = None
+    age: int | None = None
+    sex: str | None = None
+    prior_diagnoses: tuple[str, ...] = ()
+    existing_codes: tuple[str, ...] = ()

@@ -1,0 +1,117 @@
+"""What the rules make of the models' answers. Spans index `Document.text`; the gateway maps them to the original."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from codeserve.notes.spans import Span
+from codeserve.reasoning.questions import System
+from codeserve.tagging.entities import Assertion
+
+
+class Role(StrEnum):
+    ASSESSED = "assessed"
+    EXTERNAL_CAUSE = "external_cause"
+    STATUS = "status"
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    code: str
+    description: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """`sequence` counts from 1, first-listed first. `decided_by`: "llm" or "lexicon"."""
+
+    code: str
+    description: str
+    confidence: float
+    evidence: tuple[Span, ...]
+    assertion: Assertion
+    decided_by: str
+    role: Role
+    sequence: int
+    alternatives: tuple[Alternative, ...] = ()
+    rationale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """`diagnosis_pointers` are sequences of diagnoses; `units` at least 1."""
+
+    code: str
+    system: System
+    description: str
+    confidence: float
+    evidence: tuple[Span, ...]
+    decided_by: str
+    modifiers: tuple[str, ...] = ()
+    units: int = 1
+    diagnosis_pointers: tuple[int, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    rationale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ElementItem:
+    """One thing that counts towards an MDM element, with the words that show it."""
+
+    kind: str
+    message: str
+    evidence: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An MDM element. `level`: "none", "straightforward", "low", "moderate" or "high"."""
+
+    level: str
+    items: tuple[ElementItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Em:
+    """`method` "mdm" or "time"; `level` the MDM level that holds; `level_by_time` the code that time alone gives."""
+
+    code: str
+    method: str
+    level: str
+    problems: Element
+    data: Element
+    risk: Element
+    confidence: float
+    level_by_time: str | None = None
+    next_level: str = ""
+    rationale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`rule` is a stable name, `source` the guideline, table or manual section; `codes` are those it is about."""
+
+    id: str
+    severity: Severity
+    rule: str
+    source: str
+    message: str
+    codes: tuple[str, ...] = ()
+    suggestion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`decision`: "auto_post", "review" or "worklist"."""
+
+    decision: str
+    threshold: float
+    reasons: tuple[str, ...]
