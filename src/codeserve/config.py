@@ -1,0 +1,158 @@
+"""Settings, validated at start. A wrong value is refused with its key; nothing is read at import time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from codeserve.errors import SetupError
+
+DType = Literal["bfloat16", "float16", "float32"]
+EMBEDDED = "embedded"
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaggerSettings(Settings):
+    """`model`: "embedded", a local folder or a hub id of a BERT token classifier. `label_map` takes its labels to
+    ours (problem, procedure, test, medication, anatomy). Lengths are in tokens."""
+
+    model: str = EMBEDDED
+    label_map: dict[str, str] | None = None
+    dtype: DType = "bfloat16"
+    device: Literal["cpu", "cuda"] = "cpu"
+    window: int = Field(224, ge=16, le=510)
+    overlap: int = Field(32, ge=0)
+    max_batch_tokens: int = Field(4096, ge=512)
+    batch_wait_s: float = Field(0.005, ge=0, le=1)
+    threads: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _a_chunk_fits(self) -> TaggerSettings:
+        if self.overlap * 2 > self.window:
+            raise ValueError("overlap must be at most half of window")
+        if self.window + 2 > self.max_batch_tokens:
+            raise ValueError("max_batch_tokens must hold at least one window and its two special tokens")
+        return self
+
+
+class ReasonerSettings(Settings):
+    """`model`: "embedded", a local folder or a hub id of an instruct LLM. `gpu_memory_utilization` counts on GPUs,
+    `kv_cache_gib` on CPUs. `gate` lets the lexicon answer alone where it is certain."""
+
+    model: str = EMBEDDED
+    answer_form: Literal["yes_no", "letters"] = "yes_no"
+    dtype: DType = "bfloat16"
+    device: Literal["cpu", "cuda"] = "cpu"
+    tensor_parallel_size: int = Field(1, ge=1)
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    kv_cache_gib: int = Field(1, ge=1)
+    max_model_len: int = Field(512, ge=128)
+    max_num_seqs: int = Field(64, ge=1)
+    max_num_batched_tokens: int = Field(4096, ge=256)
+    block_size: int = Field(32, ge=16)
+    enforce_eager: bool = True
+    threads: int = Field(1, ge=1)
+    max_candidates: int = Field(6, ge=2, le=20)
+    gate: bool = True
+    call_timeout_s: float = Field(120.0, gt=0)
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> ReasonerSettings:
+        if self.max_num_batched_tokens < self.max_model_len:
+            raise ValueError("max_num_batched_tokens must be at least max_model_len")
+        if self.device == "cpu" and self.block_size % 32:
+            raise ValueError("block_size must be a multiple of 32 on a CPU")
+        return self
+
+
+class RetrieverSettings(Settings):
+    """`dense` adds the MiniLM side to BM25; `limit` candidates are kept a question."""
+
+    dense: bool = True
+    limit: int = Field(20, ge=1, le=100)
+
+
+class ModelSet(Settings):
+    """What answers together under one name. Each alias names it too."""
+
+    name: ModelName = "codeserve-embedded-1"
+    aliases: tuple[ModelName, ...] = ("icd10-extractor-v3",)
+    tagger: TaggerSettings = TaggerSettings()
+    reasoner: ReasonerSettings = ReasonerSettings()
+    retriever: RetrieverSettings = RetrieverSettings()
+
+
+class GatewaySettings(Settings):
+    """Times in seconds, lengths in characters. `keys_file` holds hashed API keys; without it and without
+    CODESERVE_API_KEYS any caller is taken, and then `host` must be a loopback address."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    max_text_chars: int = Field(200_000, ge=1_000)
+    max_in_flight: int = Field(64, ge=1)
+    default_timeout_s: float = Field(120.0, gt=0)
+    max_timeout_s: float = Field(600.0, gt=0)
+    keys_file: Path | None = None
+    auto_post_threshold: float = Field(0.95, ge=0, le=1)
+    mode: Literal["shadow", "assisted", "automated"] = "assisted"
+
+    @model_validator(mode="after")
+    def _default_within_cap(self) -> GatewaySettings:
+        if self.default_timeout_s > self.max_timeout_s:
+            raise ValueError("default_timeout_s must be at most max_timeout_s")
+        return self
+
+
+class AppSettings(Settings):
+    """The `args` of the application in serve_config.yaml."""
+
+    model_set: ModelSet = ModelSet()
+    gateway: GatewaySettings = GatewaySettings()
+
+
+def load_settings(values: dict[str, Any]) -> AppSettings:
+    """Raises SetupError that names every wrong key, never its value."""
+    try:
+        return AppSettings.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']}"
+            for e in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        raise SetupError(f"wrong settings: {wrong}", hint="correct these keys in the configuration file") from None
+
+
+def home() -> Path:
+    """The one folder, beside the checkout and Ray's session folder, that codeserve writes to."""
+    named = os.environ.get("CODESERVE_HOME")
+    if named:
+        return Path(named).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "codeserve"
+
+
+def keep_to_home(folder: Path) -> None:
+    """Point the caches of the libraries into `folder` and switch their statistics off, before they are imported."""
+    os.environ.update(
+        CODESERVE_HOME=str(folder),
+        VLLM_CACHE_ROOT=str(folder / "vllm" / "cache"),
+        VLLM_CONFIG_ROOT=str(folder / "vllm" / "config"),
+        VLLM_ASSETS_CACHE=str(folder / "vllm" / "assets"),
+        HF_HOME=str(folder / "hub"),
+        NUMBA_CACHE_DIR=str(folder / "numba"),
+        TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"),
+        MPLCONFIGDIR=str(folder / "matplotlib"),
+        VLLM_NO_USAGE_STATS="1",
+        VLLM_DO_NOT_TRACK="1",
+        DO_NOT_TRACK="1",
+        RAY_USAGE_STATS_ENABLED="0",
+        HF_HUB_DISABLE_TELEMETRY="1",
+    )
+    os.environ.setdefault("HF_HUB_OFFLINE", "1" if not os.environ.get("CODESERVE_ALLOW_HUB") else "0")
