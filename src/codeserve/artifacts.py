@@ -1,0 +1,80 @@
+"""What the set-up prepares under CODESERVE_HOME, each in a folder named by the hash of what it was made from.
+
+A folder is written beside its place and renamed when complete, so what is there is whole; a changed input gives another
+name, so what is found is current.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from codeserve.errors import SetupError
+
+Progress = Callable[[float], None]
+DATA = Path(__file__).parent / "data"
+HINT = "run `codeserve setup` (or `make setup`)"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`build(folder, progress)` fills an empty folder; `progress` takes the share done, 0 to 1."""
+
+    name: str
+    title: str
+    folder: Path
+    build: Callable[[Path, Progress], None]
+
+    @property
+    def ready(self) -> bool:
+        return self.folder.is_dir()
+
+    def run(self, progress: Progress) -> None:
+        """Build and rename into place; leaves nothing behind when it fails."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{self.name}-", dir=self.folder.parent))
+        try:
+            self.build(unfinished, progress)
+            unfinished.chmod(0o755)
+            try:
+                unfinished.rename(self.folder)
+            except OSError:
+                if not self.ready:  # else another process was first, with the same content
+                    raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def digest(parts: Iterable[Path | str]) -> str:
+    """SHA-256 over files (name and content; folders recursively) and strings, as 16 hex digits."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            total.update(part.encode())
+            continue
+        files = sorted(p for p in part.rglob("*") if p.is_file()) if part.is_dir() else [part]
+        for file in files:
+            total.update(file.name.encode())
+            total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()[:16]
+
+
+def package_folder(module: str) -> Path:
+    """Where an installed package that carries data lies. Raises SetupError when it is not installed."""
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise SetupError(f"the package {module} is not installed", hint=HINT)
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def package_version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        raise SetupError(f"the package {distribution} is not installed", hint=HINT) from None

@@ -1,0 +1,21 @@
+"""The Ray Serve application that serve_config.yaml names: Gateway → EntityTagger → Reasoner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.serve import Application
+
+from codeserve.config import load_settings
+from codeserve.deployments.gateway import Gateway
+from codeserve.deployments.reasoner import Reasoner
+from codeserve.deployments.tagger import EntityTagger
+
+
+def build(args: dict[str, Any]) -> Application:
+    """`args` as AppSettings has them. Raises SetupError that names a wrong key."""
+    settings = load_settings(args)
+    model_set = settings.model_set
+    tagger = EntityTagger.bind(model_set.tagger.model_dump(mode="json"))
+    reasoner = Reasoner.bind(model_set.model_dump(mode="json"))
+    return Gateway.bind(settings.model_dump(mode="json"), tagger, reasoner)

@@ -1,0 +1,69 @@
+"""The Gateway replica: the HTTP application over the coding service, with the other two deployments as its stages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from codeserve.config import home, keep_to_home, load_settings
+from codeserve.deployments.calls import call
+from codeserve.errors import CodeserveError
+from codeserve.reasoning.questions import Answer, Question
+from codeserve.tagging.entities import Chunk, Entity
+
+PROBE_TIMEOUT_S = 20
+
+
+class Stages:
+    """The tagger and the reasoner behind their handles."""
+
+    def __init__(self, tagger: DeploymentHandle, reasoner: DeploymentHandle) -> None:
+        self._tagger = tagger
+        self._reasoner = reasoner
+
+    async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
+        return await call("EntityTagger", self._tagger.tag, text, chunks) if chunks else []
+
+    async def reason(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
+        return await call("Reasoner", self._reasoner.answer, questions) if questions else ()
+
+    async def missing(self) -> tuple[str, ...]:
+        """The stages that do not answer a probe in time."""
+        stages = {"EntityTagger": self._tagger.probe, "Reasoner": self._reasoner.probe}
+        answers = await asyncio.gather(*(self._answers(name, probe) for name, probe in stages.items()))
+        return tuple(name for name, answered in zip(stages, answers, strict=True) if not answered)
+
+    async def _answers(self, name: str, probe: Any) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await call(name, probe)
+        except (CodeserveError, TimeoutError):
+            return False
+        return True
+
+
+@serve.deployment(
+    name="Gateway",
+    max_ongoing_requests=256,
+    graceful_shutdown_timeout_s=30,
+    ray_actor_options={"num_cpus": 0.4},
+)
+@serve.ingress()
+class Gateway:
+    def __init__(self, settings: dict[str, Any], tagger: DeploymentHandle, reasoner: DeploymentHandle) -> None:
+        keep_to_home(home())
+        from codeserve.service import CodingService, load_knowledge
+
+        self._settings = load_settings(settings)
+        self._service = CodingService(
+            load_knowledge(self._settings), self._settings.model_set, Stages(tagger, reasoner)
+        )
+
+    def __serve_build_asgi_app__(self) -> Any:
+        from codeserve.api.app import create_app
+
+        return create_app(self._service, self._settings.gateway)

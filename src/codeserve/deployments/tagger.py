@@ -1,0 +1,52 @@
+"""The EntityTagger replica: chunks of many notes share its batches, within a budget of padded tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from ray import serve
+
+from codeserve.config import TaggerSettings, home, keep_to_home
+from codeserve.tagging.entities import Chunk, Entity
+from codeserve.tagging.post import decode
+
+SPECIAL_TOKENS = 2
+
+
+def padded_tokens(chunks: Sequence[Chunk]) -> int:
+    """What a batch costs: every chunk is padded to the longest."""
+    return len(chunks) * (max(len(chunk.ids) for chunk in chunks) + SPECIAL_TOKENS)
+
+
+@serve.deployment(name="EntityTagger", max_ongoing_requests=128, ray_actor_options={"num_cpus": 0.4})
+class EntityTagger:
+    def __init__(self, settings: dict[str, Any]) -> None:
+        keep_to_home(home())
+        from codeserve.deployments.loading import load_tagger
+
+        chosen = TaggerSettings.model_validate(settings)
+        self._model = load_tagger(chosen)
+        self._run_chunk.set_max_batch_size(chosen.max_batch_tokens)
+        self._run_chunk.set_batch_wait_timeout_s(chosen.batch_wait_s)
+
+    async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
+        """The entities of each chunk; spans index `text`. A note's chunks are gathered, so each stays in budget."""
+        labelled = await asyncio.gather(*(self._run_chunk(chunk) for chunk in chunks))
+        return [
+            decode(probabilities, chunk, self._model.labels, text)
+            for probabilities, chunk in zip(labelled, chunks, strict=True)
+        ]
+
+    @serve.batch(max_batch_size=4096, batch_wait_timeout_s=0.005, batch_size_fn=padded_tokens)
+    async def _run_chunk(self, chunks: list[Chunk]) -> list[Any]:
+        return await asyncio.to_thread(self._model.run, [chunk.ids for chunk in chunks])
+
+    async def probe(self) -> str:
+        """Answers once the model does; the readiness check calls it."""
+        await asyncio.to_thread(self._model.run, [(self._model.probe_id,)])
+        return "ready"
+
+    def check_health(self) -> None:
+        self._model.run([(self._model.probe_id,)])

@@ -1,0 +1,110 @@
+"""The way of a note, top to bottom. No I/O: the two model stages are handed in as async callables."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from codeserve.codesets import CodeSets
+from codeserve.notes.chunks import Encode, chunk
+from codeserve.notes.document import Document
+from codeserve.notes.prepare import prepare
+from codeserve.notes.redaction import Redactor
+from codeserve.notes.sentences import split_sentences
+from codeserve.reasoning.questions import Answer, Question
+from codeserve.retrieval.lexicon import Lexicon
+from codeserve.rules.diagnoses import decide
+from codeserve.rules.em import decide_em
+from codeserve.rules.encounter import Encounter
+from codeserve.rules.findings import check
+from codeserve.rules.problems import find_problems, questions
+from codeserve.rules.procedures import decide_procedures, procedure_questions
+from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Route
+from codeserve.rules.routing import route
+from codeserve.tagging.assertion import assert_entities
+from codeserve.tagging.entities import Chunk, Entity
+from codeserve.tagging.post import merge
+
+Tag = Callable[[str, Sequence[Chunk]], Awaitable[Sequence[Sequence[Entity]]]]
+Reason = Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What a gateway holds in memory, read-only: redactor, tokenizer, code sets, lexicon, and how to route."""
+
+    redactor: Redactor
+    encode: Encode
+    codesets: CodeSets
+    lexicon: Lexicon
+    window: int = 224
+    overlap: int = 32
+    threshold: float = 0.95
+    mode: str = "assisted"
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Everything that the rules made of one note; spans index `document.text`."""
+
+    document: Document
+    diagnoses: tuple[Diagnosis, ...]
+    procedures: tuple[Procedure, ...]
+    em: Em | None
+    findings: tuple[Finding, ...]
+    route: Route
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds by stage, in the order in which the stages ran."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+
+
+async def code_note(
+    text: str,
+    identifiers: Sequence[str],
+    encounter: Encounter,
+    knowledge: Knowledge,
+    tag: Tag,
+    reason: Reason,
+    timings: Timings,
+) -> Coded:
+    """Code one note. `identifiers` are what redaction must remove beside what it finds itself.
+
+    Whatever `tag` or `reason` raises passes through: a failed model is an error, never an empty answer.
+    """
+    with timings.stage("prepare"):
+        document = prepare(text, identifiers, knowledge.redactor)
+        chunks = chunk(document.text, knowledge.encode, knowledge.window, knowledge.overlap)
+    with timings.stage("tag"):
+        found = await tag(document.text, chunks)
+    with timings.stage("ask"):
+        entities = _assert(document, merge(found))
+        problems = find_problems(document, entities, encounter, knowledge.lexicon.scan)
+        asked = questions(problems, document, encounter)
+        done = procedure_questions(document, entities, first_id=len(asked))
+    with timings.stage("reason"):
+        answers = await reason((*asked, *done))
+    with timings.stage("decide"):
+        diagnoses = decide(problems, answers[: len(asked)], document, encounter, knowledge.codesets)
+        procedures = decide_procedures(done, answers[len(asked) :], document, diagnoses, encounter)
+        em = decide_em(document, entities, diagnoses, procedures, encounter)
+        findings = check(diagnoses, procedures, em, encounter, knowledge.codesets)
+        routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)
+    return Coded(document, diagnoses, procedures, em, findings, routed)
+
+
+def _assert(document: Document, entities: Sequence[Entity]) -> tuple[Entity, ...]:
+    return assert_entities(document, entities, split_sentences(document.text, document.sections))

@@ -1,0 +1,113 @@
+"""A coded note as a table for a person. Takes the response as JSON, wherever it came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+SHOWN_EVIDENCE = 90
+SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "info": "dim"}
+
+
+def show(response: dict[str, Any], console: Console) -> None:
+    """Print codes with confidence and evidence, the E/M level with its counting, findings and route."""
+    parts: list[RenderableType] = [_diagnoses(response["diagnosis_codes"])]
+    if response["procedure_codes"]:
+        parts.append(_procedures(response["procedure_codes"]))
+    parts.append(_em(response["em"]))
+    if response["findings"]:
+        parts.append(_findings(response["findings"]))
+    parts.append(_route(response["route"]))
+    console.print(Panel(Group(*parts), title=f"encounter {response['encounter_id']}", title_align="left"))
+
+
+def _evidence(spans: list[dict[str, Any]]) -> Text:
+    shown = Text()
+    for number, span in enumerate(spans):
+        words = " ".join(span["text"].split())
+        if len(words) > SHOWN_EVIDENCE:
+            words = words[: SHOWN_EVIDENCE - 1] + "…"
+        if number:
+            shown.append("\n")
+        shown.append(f"“{words}” ")
+        shown.append(f"{span['section']} [{span['start']}, {span['end']})", style="dim")
+    return shown
+
+
+def _confidence(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _diagnoses(codes: list[dict[str, Any]]) -> RenderableType:
+    if not codes:
+        return Text("No diagnosis code: nothing in the note is billable as a diagnosis.", style="italic")
+    table = Table(title="Diagnoses (ICD-10-CM)", title_justify="left", expand=True)
+    for name in ("#", "code", "description", "conf.", "by", "evidence"):
+        table.add_column(name, no_wrap=name in ("#", "code", "conf.", "by"))
+    for code in codes:
+        role = "" if code["role"] == "assessed" else f"  ({code['role'].replace('_', ' ')})"
+        table.add_row(
+            str(code["sequence"]),
+            code["code"],
+            code["description"] + role,
+            _confidence(code["confidence"]),
+            code["decided_by"],
+            _evidence(code["evidence"]),
+        )
+    return table
+
+
+def _procedures(codes: list[dict[str, Any]]) -> RenderableType:
+    table = Table(title="Procedures (CPT, HCPCS)", title_justify="left", expand=True)
+    for name in ("code", "modifiers", "units", "description", "conf.", "for dx", "evidence"):
+        table.add_column(name, no_wrap=name in ("code", "conf."))
+    for code in codes:
+        table.add_row(
+            code["code"],
+            " ".join(code["modifiers"]),
+            str(code["units"]),
+            code["description"],
+            _confidence(code["confidence"]),
+            ", ".join(str(pointer) for pointer in code["diagnosis_pointers"]),
+            _evidence(code["evidence"]),
+        )
+    return table
+
+
+def _em(em: dict[str, Any] | None) -> RenderableType:
+    if em is None:
+        return Text("E/M: none for this encounter.", style="italic")
+    modifiers = "".join(f"-{modifier}" for modifier in em.get("modifiers", ()))
+    how = f"by {em['method']}, level {em['level']}, conf. {_confidence(em['confidence'])}"
+    table = Table(title=f"E/M {em['code']}{modifiers}, {how}", title_justify="left", expand=True)
+    for name in ("element", "level", "what counts"):
+        table.add_column(name, no_wrap=name != "what counts")
+    for name in ("problems", "data", "risk"):
+        element = em[name]
+        table.add_row(name, element["level"], "\n".join(item["message"] for item in element["items"]))
+    return table
+
+
+def _findings(findings: list[dict[str, Any]]) -> RenderableType:
+    table = Table(title="Findings", title_justify="left", expand=True)
+    for name in ("severity", "codes", "message", "source"):
+        table.add_column(name)
+    for finding in findings:
+        style = SEVERITY_STYLE[finding["severity"]]
+        table.add_row(
+            Text(finding["severity"], style=style),
+            " ".join(finding["codes"]),
+            f"{finding['message']} {finding['suggestion']}".strip(),
+            finding["source"],
+        )
+    return table
+
+
+def _route(route: dict[str, Any]) -> Text:
+    return Text.assemble(
+        ("Route: ", "bold"), route["decision"], f" (threshold {route['threshold']:.2f}): ", "; ".join(route["reasons"])
+    )
