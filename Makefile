@@ -21,7 +21,7 @@ setup: $(VENV)/.installed  ## Install everything and prepare models and tables
 	@$(VENV)/bin/codeserve setup
 
 run: setup  ## Start the service, code one example note, keep serving (PORT=8000)
-	@exec $(VENV)/bin/codeserve serve --port $(PORT) --example examples/notes/knee_injury.json
+	@exec $(VENV)/bin/codeserve serve --port $(PORT) --example examples/notes/ankle_injury.txt
 
 test: setup  ## The whole test suite, as CI runs it
 	$(VENV)/bin/python -m pytest
