@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -86,6 +87,8 @@ class Cluster:
         from ray.serve.schema import ServeDeploySchema
 
         schema = ServeDeploySchema.model_validate(self._config)
+        # A token of this cluster's own; else Ray would write one into the user's home.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         # "local" never joins a cluster that happens to run.
         ray.init(
             address="local",

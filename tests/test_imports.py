@@ -1,0 +1,44 @@
+"""The walls: the pure packages import no server, no engine and no tensor library."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "codeserve"
+PURE = ("notes", "tagging", "codesets", "retrieval", "reasoning", "rules")
+SHELL = {Path("tagging/core.py"), Path("reasoning/engine.py")}
+FORBIDDEN = {"ray", "vllm", "torch", "transformers", "fastapi", "starlette"}
+
+
+def pure_modules() -> list[Path]:
+    modules = [p for package in PURE for p in (SOURCE / package).rglob("*.py")]
+    modules += [SOURCE / name for name in ("pipeline.py", "errors.py", "config.py")]
+    return [m for m in modules if m.relative_to(SOURCE) not in SHELL]
+
+
+def imported(module: Path) -> set[str]:
+    """The top-level names that a module imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("module", pure_modules(), ids=lambda m: str(m.relative_to(SOURCE)))
+def test_pure_module_imports_no_shell(module: Path) -> None:
+    names = imported(module)
+    assert not {name.split(".")[0] for name in names} & FORBIDDEN
+    outer = {name for name in names if name.startswith(("codeserve.deployments", "codeserve.api", "codeserve.cli"))}
+    assert not outer
+
+
+def test_the_rule_sees_a_breach(tmp_path: Path) -> None:
+    breach = tmp_path / "breach.py"
+    breach.write_text("def late():\n    from torch import nn\n    import ray.serve\n")
+    assert {name.split(".")[0] for name in imported(breach)} == {"torch", "ray"}
