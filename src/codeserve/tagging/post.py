@@ -109,7 +109,7 @@ def _closes(piece: str) -> bool:
 
 
 def merge(found: Sequence[Sequence[Entity]], chunks: Sequence[Chunk] = ()) -> tuple[Entity, ...]:
-    """The entities of a note from those of its overlapping windows, in order, no two of one kind overlapping.
+    """The entities of a note from those of its overlapping windows, in order, no two overlapping.
 
     `chunks[i]` is the window that `found[i]` came from. Of copies that overlap, the one further from its window's
     edge is kept (it saw more context), then the longer, then the one with the higher score. Without `chunks`, the
