@@ -196,6 +196,17 @@ def misspell(term: str, rng: random.Random) -> str:
     )
 
 
+def invented_drug(rng: random.Random) -> str:
+    """A name that no list has, so that the words around it must tell what it is."""
+    syllables, endings = _drug_parts()
+    return "".join(rng.choice(syllables) for _ in range(rng.choice((1, 2, 2)))) + rng.choice(endings)
+
+
+@cache
+def _drug_parts() -> tuple[list[str], list[str]]:
+    return read_terms("parts/drug_syllables"), read_terms("parts/drug_endings")
+
+
 class Generator:
     """Yields examples without end; the same seed gives the same texts."""
 
@@ -258,7 +269,8 @@ class Generator:
         return self.listed(writer, base, "or" if slot.endswith("_or") else "and")
 
     def one(self, slot: str) -> str:
-        term = self.vocabulary.term(slot, self.rng)
+        invented = slot == "medication" and self.rng.random() < 0.15
+        term = invented_drug(self.rng) if invented else self.vocabulary.term(slot, self.rng)
         return misspell(term, self.rng) if self.rng.random() < 0.03 else term
 
     def listed(self, writer: Writer, slot: str, conjunction: str) -> None:

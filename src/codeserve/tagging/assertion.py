@@ -1,0 +1,204 @@
+"""What a note says of an entity: present, absent, possible, historical, family, planned. ConText (Harkema et al. 2009).
+
+Triggers, terminators and the rules of sections are data (data/assertion/*.tsv). A trigger reaches entities of its kinds
+in its own sentence, forward or backward, until a terminator; of several that reach one entity the first in
+`PRECEDENCE` counts. No maintained library fits: medspaCy pins spaCy 3.7, negspacy only negates.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import Generic, TypeVar
+
+from codeserve.notes.document import Document
+from codeserve.notes.spans import Span
+from codeserve.tagging.entities import Assertion, Entity, EntityKind
+
+PRECEDENCE = (Assertion.ABSENT, Assertion.FAMILY, Assertion.PLANNED, Assertion.POSSIBLE, Assertion.HISTORICAL)
+PSEUDO = "pseudo"
+EVENT = "event"
+# How many words may stand between a trigger and the entity that it reaches.
+REACH = {"sentence": 1_000, "list": 7, "next": 2}
+JOINED = re.compile(
+    r"(\s|[,/&+]|\b(and|or|nor|and/or|versus|vs|any|other|new|a|an|the|of|his|her|their|no|as well as|including|such as"
+    r"|significant|recent|repeat|associated|acute|chronic|right|left|bilateral|mild|severe|worsening|also|either)\b)*",
+    re.IGNORECASE,
+)
+
+Rule = TypeVar("Rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    category: str
+    forward: bool
+    scope: str
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Terminator:
+    categories: frozenset[str]
+
+    def ends(self, category: str) -> bool:
+        return category in self.categories or "*" in self.categories
+
+
+class Phrases(Generic[Rule]):
+    """Finds which rule's phrase stands where: the leftmost, of those the longest (all of one length); the found ones do not overlap."""
+
+    def __init__(self, rows: Sequence[tuple[str, Rule]]) -> None:
+        self._rules = [(re.compile(_pattern(phrase), re.IGNORECASE), rule) for phrase, rule in rows]
+        self._any = re.compile("|".join(_pattern(phrase) for phrase, _ in rows), re.IGNORECASE)
+
+    def find(self, text: str) -> Iterator[tuple[Span, Rule]]:
+        position = 0
+        while found := self._any.search(text, position):
+            start = found.start()
+            here = [(m.end(), rule) for pattern, rule in self._rules if (m := pattern.match(text, start))]
+            longest = max(end for end, _ in here)
+            yield from ((Span(start, longest), rule) for end, rule in here if end == longest)
+            position = max(longest, start + 1)
+
+
+def _pattern(phrase: str) -> str:
+    """Whole words only: neither end may lie inside a word."""
+    edge = r"(?:(?<!\w)|(?!\w))"
+    return f"{edge}(?:{phrase.replace(' ', chr(92) + 's+')}){edge}".replace(r"\s+?", r"\s*")
+
+
+def _rows(name: str) -> list[list[str]]:
+    source = (files("codeserve") / "data" / "assertion" / f"{name}.tsv").read_text(encoding="utf-8")
+    lines = [line.split("\t") for line in source.splitlines() if line and not line.startswith("#")]
+    return lines[1:]
+
+
+@dataclass(frozen=True)
+class Rules:
+    triggers: Phrases[Trigger]
+    terminators: Phrases[Terminator]
+    events: re.Pattern[str]
+    defaults: dict[tuple[str, str], Assertion]
+
+    def default(self, entity: Entity) -> Assertion | None:
+        """What the section alone says of an entity of this kind."""
+        return self.defaults.get((entity.section.value, entity.kind.value))
+
+
+@cache
+def load_rules() -> Rules:
+    """The shipped rules, read once."""
+    triggers = [
+        (phrase, Trigger(category, direction == "forward", scope, frozenset(kinds.split(","))))
+        for category, direction, scope, kinds, phrase in _rows("triggers")
+    ]
+    terminators = [
+        (phrase, Terminator(frozenset(categories.split(",")))) for categories, phrase in _rows("terminators")
+    ]
+    events = re.compile("|".join(_pattern(phrase) for [phrase] in _rows("events")), re.IGNORECASE)
+    defaults = {(section, kind): Assertion(assertion) for section, kind, assertion in _rows("sections")}
+    return Rules(Phrases(triggers), Phrases(terminators), events, defaults)
+
+
+def assert_entities(document: Document, entities: Sequence[Entity], sentences: Sequence[Span]) -> tuple[Entity, ...]:
+    """The entities in order, each with its section and assertion.
+
+    `sentences` are in order and apart. An entity belongs to the sentence that it starts in; one outside all sentences
+    is judged by its section alone. Anatomy asserts nothing and stays present.
+    """
+    rules = load_rules()
+    placed = sorted(
+        (replace(entity, section=document.section_at(entity.span.start).kind) for entity in entities),
+        key=lambda entity: entity.span,
+    )
+    starts = [entity.span.start for entity in placed]
+    said: dict[int, set[Assertion]] = {}
+    for sentence in sentences:
+        within = range(bisect_left(starts, sentence.start), bisect_right(starts, sentence.end - 1))
+        if within:
+            for i, assertions in _said(document.text, sentence, [placed[i] for i in within], rules):
+                said[within[i]] = assertions
+    return tuple(
+        replace(entity, assertion=_judged(entity, said.get(i, set()), rules)) for i, entity in enumerate(placed)
+    )
+
+
+def _judged(entity: Entity, said: set[Assertion], rules: Rules) -> Assertion:
+    if entity.kind is EntityKind.ANATOMY:
+        return Assertion.PRESENT
+    default = rules.default(entity)
+    return next((a for a in PRECEDENCE if a in said or a is default), Assertion.PRESENT)
+
+
+def _said(text: str, sentence: Span, entities: Sequence[Entity], rules: Rules) -> Iterator[tuple[int, set[Assertion]]]:
+    """For each entity of a sentence, by its index, what the triggers around it say."""
+    words = sentence.of(text)
+    spans = [entity.span.shift(-sentence.start) for entity in entities]
+    ends = [(place, rule) for place, rule in rules.terminators.find(words) if not _belongs(place, spans)]
+    reached: list[set[Assertion]] = [set() for _ in entities]
+    for place, trigger in rules.triggers.find(words):
+        if trigger.category == PSEUDO or _belongs(place, spans):
+            continue
+        stops = [end for end, terminator in ends if terminator.ends(trigger.category)]
+        meant = [i for i, entity in enumerate(entities) if _is_meant(entity, trigger, rules)]
+        for i in _reach(words, place, trigger, {i: spans[i] for i in meant}, stops):
+            reached[i].add(Assertion(trigger.category))
+    return iter(enumerate(reached))
+
+
+def _belongs(place: Span, spans: Sequence[Span]) -> bool:
+    """Whether a phrase stands inside an entity; one that opens the entity ("suspected fracture") speaks of it."""
+    return any(span.start < place.start and place.start < span.end for span in spans)
+
+
+def _is_meant(entity: Entity, trigger: Trigger, rules: Rules) -> bool:
+    if entity.kind.value in trigger.kinds:
+        return True
+    return EVENT in trigger.kinds and entity.kind is EntityKind.PROBLEM and bool(rules.events.search(entity.text))
+
+
+def _reach(words: str, place: Span, trigger: Trigger, spans: dict[int, Span], stops: Sequence[Span]) -> Iterator[int]:
+    """The entities that a trigger reaches, nearest first."""
+    edge = place.end if trigger.forward else place.start
+    last: Span | None = None
+    for i, span in _ahead(place, trigger.forward, spans):
+        between = words[edge : span.start] if trigger.forward else words[span.end : edge]
+        if any(_between(stop, edge, span, trigger.forward) for stop in stops):
+            return
+        if last is None and not _near(between, trigger):
+            return
+        if last is not None and trigger.scope == "next":
+            return
+        if last is not None and trigger.scope == "list" and not JOINED.fullmatch(words, *_gap(last, span)):
+            return
+        yield i
+        last = span
+
+
+def _ahead(place: Span, forward: bool, spans: dict[int, Span]) -> list[tuple[int, Span]]:
+    if forward:
+        return sorted(
+            ((i, span) for i, span in spans.items() if span.start >= place.start and span.end > place.end),
+            key=lambda pair: pair[1],
+        )
+    return sorted(((i, span) for i, span in spans.items() if span.end <= place.start), key=lambda pair: -pair[1].end)
+
+
+def _between(stop: Span, edge: int, span: Span, forward: bool) -> bool:
+    return (stop.start >= edge and stop.end <= span.start) if forward else (stop.start >= span.end and stop.end <= edge)
+
+
+def _near(between: str, trigger: Trigger) -> bool:
+    if trigger.scope == "next" and trigger.forward and "," in between:
+        return False
+    return len(between.split()) <= REACH[trigger.scope]
+
+
+def _gap(one: Span, other: Span) -> tuple[int, int]:
+    first, second = sorted((one, other))
+    return first.end, max(first.end, second.start)
