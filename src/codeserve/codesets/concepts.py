@@ -1,232 +1,300 @@
 """Concepts: billable codes that differ only in side, trimester or 7th character, told apart by the note's details.
 
-Retrieval and the LLM choose a concept ("sprain of unspecified ligament of ankle"); `specify` then picks the code.
+Retrieval and the LLM choose a concept ("Sprain of unspecified ligament of ankle"); `specify` then picks the code.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from codeserve.codesets.icd10cm import Icd10cm
+import orjson
 
-SIDE = re.compile(r"\b(right|left|bilateral)\b", re.IGNORECASE)
-TRIMESTER = re.compile(r"\b(first|second|third|unspecified) trimester\b", re.IGNORECASE)
-UNSPECIFIED = re.compile(r"\bunspecified\b", re.IGNORECASE)
-TRIMESTERS = {"first": 1, "second": 2, "third": 3, "unspecified": None}
-EYES = {"right eye": "right", "left eye": "left", "bilateral": "bilateral", "unspecified eye": None}
-SIDED = {"right", "left", "bilateral"}
-INITIAL = "A"
+from codeserve.codesets.grouping import Stem, describe, groups
+from codeserve.codesets.icd10cm import Icd10cm, normalise_code
+from codeserve.errors import SetupError
+
+FILE = "concepts.json"
+# The 7th character that stands when the note says nothing, by what it says: an active treatment (guideline I.C.19.a),
+# a closed fracture (I.C.19.c), a single fetus, an unspecified stage, and last the one that claims least.
+_DEFAULTS = ("initial encounter for closed", "initial encounter", "not applicable", "unspecified", "without", "stable")
+_STATED = 3  # the first so many need no word of the note
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A billable code and what tells it apart within its concept. `seventh` is the 7th character where it has one."""
+    """A billable code and what tells it apart within its concept.
+
+    `side`: "right", "left", "bilateral", "unilateral" or None for unspecified; `dominant` for the side affected by a
+    paralysis; `trimester` 1 to 3; `seventh` the 7th character. None where it says nothing or has no such part.
+    """
 
     code: str
     side: str | None = None
     trimester: int | None = None
     seventh: str | None = None
+    dominant: bool | None = None
 
 
 @dataclass(frozen=True)
 class Concept:
-    """`key` is the member without side, trimester or stage and for the initial encounter, or else the first."""
+    """`key`: the member that says least (no side, no trimester, default 7th character); names the concept.
+
+    `description` is without side, trimester and 7th character. `seventh` is the 7th character to take when the note
+    says nothing; `assumed` tells that a guideline allows it (initial encounter) rather than that it is a guess.
+    """
 
     key: str
     description: str
-    members: tuple[Member, ...]
     category: str
+    members: tuple[Member, ...]
     inclusion_terms: tuple[str, ...] = ()
+    seventh: str | None = None
+    assumed: bool = True
 
     @cached_property
     def codes(self) -> tuple[str, ...]:
         return tuple(member.code for member in self.members)
 
     @cached_property
+    def sides(self) -> frozenset[str]:
+        """The sides that have a code of their own; empty where the concept knows no sides."""
+        return frozenset(m.side for m in self.members if m.side)
+
+    @property
     def sided(self) -> bool:
-        return any(member.side for member in self.members)
+        return bool(self.sides)
 
 
 @dataclass(frozen=True, slots=True)
 class Specified:
-    """The codes that a concept comes to (two where both sides have no code of their own). `missing` names what the
-    note would have to say for a more exact code: "side", "trimester"."""
+    """`codes`: one, or right and left where both are affected and no code says so (guideline I.B.13).
+
+    `exact`: the codes say all that was asked and nothing is missing. `missing`: what the note would have to say for
+    a more exact code: "side", "trimester", "stage" (any 7th character that is no episode of care).
+    """
 
     codes: tuple[str, ...]
+    exact: bool
     missing: tuple[str, ...] = ()
 
     @property
-    def exact(self) -> bool:
-        return not self.missing
-
-
-@dataclass(slots=True)
-class _Draft:
-    description: str
-    members: list[Member] = field(default_factory=list)
+    def code(self) -> str:
+        return self.codes[0]
 
 
 class Concepts:
-    """All concepts of a code set. Building takes a few seconds; it is done at set-up and at start."""
+    """All concepts of a code set, read-only. Without `concepts` they are worked out from the titles (seconds)."""
 
-    def __init__(self, icd: Icd10cm) -> None:
+    def __init__(self, icd: Icd10cm, concepts: Iterable[Concept] | None = None) -> None:
         self._icd = icd
-        self._by_code: dict[str, Concept] = {}
-        families: dict[str, list[str]] = defaultdict(list)
-        for code in icd.billable_codes():
-            families[_family(icd, code)].append(code)
-        for codes in families.values():
-            for draft in _group(icd, codes):
-                concept = _finish(icd, draft)
-                self._by_code.update((member.code, concept) for member in concept.members)
+        self._all = tuple(_work_out(icd) if concepts is None else concepts)
+        self._by_code = {member.code: concept for concept in self._all for member in concept.members}
+
+    @classmethod
+    def load(cls, icd: Icd10cm, folder: Path) -> Concepts:
+        """Read what `build` wrote for this very code set. Raises SetupError when it is missing or for another one."""
+        file = folder / FILE
+        if not file.is_file():
+            raise SetupError("the concepts have not been built", hint="run `codeserve setup`")
+        held = orjson.loads(file.read_bytes())
+        if held["sha256"] != icd.sha256:
+            raise SetupError("the concepts were built for another code set", hint="run `codeserve setup`")
+        rows = held["concepts"]
+        return cls(
+            icd, (Concept(k, d, c, tuple(Member(*m) for m in ms), tuple(ts), *s) for k, d, c, ms, ts, *s in rows)
+        )
 
     def of(self, code: str) -> Concept | None:
         """The concept of a billable code; None for anything else."""
-        return self._by_code.get(code)
-
-    @cached_property
-    def _all(self) -> tuple[Concept, ...]:
-        return tuple({concept.key: concept for concept in self._by_code.values()}.values())
+        return self._by_code.get(code) or self._by_code.get(normalise_code(code))
 
     def all(self) -> tuple[Concept, ...]:
+        """In the order of the tabular list."""
         return self._all
 
-    @cached_property
-    def _codes(self) -> tuple[str, ...]:
-        return tuple(sorted(self._by_code))
-
     def by_stem(self, stem: str) -> tuple[Concept, ...]:
-        """The concepts that a code, or a stem with its trailing "-", names."""
-        if not stem.endswith("-"):
-            concept = self.of(stem)
-            return (concept,) if concept else ()
-        prefix = stem.rstrip("-").rstrip(".")
-        found = {self._by_code[code].key: self._by_code[code] for code in self._codes if code.startswith(prefix)}
+        """The concepts that a billable code, or the beginning of codes ("M25.56-", "S93.40"), names; maybe none."""
+        if (concept := self.of(stem)) is not None:
+            return (concept,)
+        prefix = normalise_code(stem.strip().rstrip("-").rstrip("."))
+        found: dict[str, Concept] = {}
+        for code in self._codes[bisect_left(self._codes, prefix) :]:
+            if not code.startswith(prefix):
+                break
+            concept = self._by_code[code]
+            found.setdefault(concept.key, concept)
         return tuple(found.values())
 
+    def documents(self) -> Iterator[tuple[Concept, tuple[str, ...]]]:
+        """Each concept with the texts to index: description, inclusion terms, and the category's title where the
+        description does not share a word with it."""
+        titles = {concept.category: self._icd.description(concept.category) for concept in self._all}
+        for concept in self._all:
+            title = titles[concept.category]
+            context = () if _words(title) & _words(concept.description) else (title,)
+            yield concept, (concept.description, *concept.inclusion_terms, *context)
 
-def _base(icd: Icd10cm, code: str) -> tuple[str, str | None]:
-    """The code whose title a billable code has, and its 7th character where it carries one."""
-    held = icd.get(code)
-    assert held is not None
-    if len(code) == 8 and held.parent and not held.notes and held.description.startswith(icd.description(held.parent)):
-        if held.description != icd.description(held.parent):
-            return held.parent, code[-1]
-    return code, None
-
-
-def _family(icd: Icd10cm, code: str) -> str:
-    base, _ = _base(icd, code)
-    held = icd.get(base)
-    return (held.parent if held and held.parent else base) if len(base) > 3 else base
+    @cached_property
+    def _codes(self) -> list[str]:
+        return sorted(self._by_code)
 
 
-def _template(text: str) -> str:
-    """A title with its side and trimester blanked, plurals and commas evened out."""
-    blanked = TRIMESTER.sub("% trimester", SIDE.sub("@", text))
-    return re.sub(r"s\b", "", re.sub(r"ies\b", "y", blanked.replace(",", "").lower()))
-
-
-def _without_side(text: str) -> set[str]:
-    """The templates that a title with "unspecified" in the place of a side could have."""
-    places = [match.span() for match in UNSPECIFIED.finditer(text)]
-    single = {_template(text[:a] + "right" + text[b:]) for a, b in places}
-    return single | {_template(UNSPECIFIED.sub("right", text))}
-
-
-def _group(icd: Icd10cm, codes: Iterable[str]) -> list[_Draft]:
-    drafts: dict[str, _Draft] = {}
-    plain: list[tuple[str, str, str | None]] = []
-    for code in codes:
-        base, seventh = _base(icd, code)
-        title = icd.description(base)
-        side = SIDE.search(title)
-        trimester = TRIMESTER.search(title)
-        if side or (trimester and trimester[1].lower() != "unspecified"):
-            draft = drafts.setdefault(_template(title), _Draft(_clean(title)))
-            draft.members.append(_member(icd, code, base, seventh, title))
-        else:
-            plain.append((code, base, seventh))
-    # "Pain in leg, unspecified" beside "Pain in right leg": the side is blank, not marked.
-    bare = {re.sub(r"\s+", " ", name.replace("@", "")).strip(): [name] for name in drafts}
-    for code, base, seventh in plain:
-        title = icd.description(base)
-        known = sorted(name for name in _without_side(title) | {_template(title)} if name in drafts)
-        known = known or bare.get(_template(UNSPECIFIED.sub("", title)).strip(), [])
-        draft = drafts[known[0]] if known else drafts.setdefault(f"={title}", _Draft(title))
-        draft.members.append(_member(icd, code, base, seventh, title))
-    return list(drafts.values())
-
-
-def _member(icd: Icd10cm, code: str, base: str, seventh: str | None, title: str) -> Member:
-    side = SIDE.search(title)
-    trimester = TRIMESTER.search(title)
-    named = side[1].lower() if side else None
-    if seventh:
-        meaning = icd.description(code)[len(title) + 2 :]
-        if meaning in EYES:
-            return Member(code, EYES[meaning], None, None)
-    return Member(code, named, TRIMESTERS[trimester[1].lower()] if trimester else None, seventh)
-
-
-def _clean(title: str) -> str:
-    """The title without its side and trimester: "Pain in right knee" → "Pain in knee"."""
-    bare = re.sub(r",?\s*\b(first|second|third) trimester\b", "", SIDE.sub("", title), flags=re.IGNORECASE)
-    bare = re.sub(r"\s+", " ", bare).replace(" ,", ",").strip(" ,")
-    return bare[:1].upper() + bare[1:]
-
-
-def _finish(icd: Icd10cm, draft: _Draft) -> Concept:
-    members = tuple(sorted(draft.members, key=lambda member: member.code))
-    key = min(members, key=_unspecific).code
-    base, _ = _base(icd, key)
-    lineage = (key, base, *icd.ancestors(base))
-    terms: list[str] = []
-    for name in lineage[:3]:
-        held = icd.get(name)
-        if held and "-" not in name and len(name) > 3:
-            terms += [t for t in held.notes.get("inclusionTerm", ()) if t not in terms]
-    return Concept(key, draft.description, members, key[:3], tuple(terms))
-
-
-def _unspecific(member: Member) -> tuple[bool, bool, bool, str]:
-    first = member.seventh not in (None, INITIAL, "0", "9") or member.code.endswith(("D", "S"))
-    return member.side is not None, member.trimester is not None, first, member.code
+def build(icd: Icd10cm, folder: Path) -> Path:
+    """Work the concepts out and write them into `folder`."""
+    rows = [
+        (c.key, c.description, c.category, [_row(m) for m in c.members], c.inclusion_terms, c.seventh, c.assumed)
+        for c in _work_out(icd)
+    ]
+    path = folder / FILE
+    path.write_bytes(orjson.dumps({"sha256": icd.sha256, "concepts": rows}))
+    return path
 
 
 def specify(
-    concept: Concept, *, side: str | None = None, episode: str | None = None, trimester: int | None = None
+    concept: Concept,
+    *,
+    side: str | None = None,
+    episode: str | None = None,
+    trimester: int | None = None,
+    dominant: bool | None = None,
 ) -> Specified:
-    """The member that fits the details; `side` "right", "left" or "bilateral", `episode` a 7th character (A when None).
+    """The members that fit the details; None for what the note does not say.
 
-    An unstated detail takes the unspecified member where there is one. Guideline I.B.13: both sides without a
-    bilateral code are two codes.
+    `side`: "right", "left" or "bilateral"; `episode`: a 7th character (the concept's default where it has no such);
+    `dominant`: whether the affected side is the dominant one (guideline I.C.6.a: unsaid, right is, left is not).
+    A detail for which there is no member takes the unspecified one.
     """
-    members = _with_seventh(concept.members, episode or INITIAL)
-    missing: list[str] = []
-    if any(m.trimester for m in members):
-        fitting = [m for m in members if m.trimester == trimester]
-        missing += [] if fitting and trimester else ["trimester"]
-        members = fitting or [m for m in members if m.trimester is None] or members
-    if not any(m.side for m in members):
-        return Specified((members[0].code,), tuple(missing))
-    if side == "bilateral" and not any(m.side == "bilateral" for m in members):
-        both = tuple(m.code for m in members if m.side in ("right", "left"))
-        if both:
-            return Specified(both, tuple(missing))
-    fitting = [m for m in members if m.side == side]
-    if side is None or not fitting:
-        missing.append("side")
-    chosen = fitting or [m for m in members if m.side is None] or members
-    return Specified((chosen[0].code,), tuple(missing))
+    asked = _Asked(list(concept.members))
+    asked.choose_seventh(concept, episode)
+    asked.choose_trimester(trimester)
+    sides = asked.choose_side(side, dominant)
+    return Specified(tuple(m.code for m in sides), asked.exact and not asked.missing, tuple(asked.missing))
 
 
-def _with_seventh(members: tuple[Member, ...], episode: str) -> list[Member]:
-    wanted = [m for m in members if m.seventh == episode]
-    if not wanted:
-        wanted = [m for m in members if m.seventh in (None, INITIAL, "0", "9")]
-    return wanted or list(members)
+class _Asked:
+    """The members that are still possible while one detail after the other is applied."""
+
+    def __init__(self, members: list[Member]) -> None:
+        self.members = members
+        self.missing: list[str] = []
+        self.exact = True
+
+    def choose_seventh(self, concept: Concept, episode: str | None) -> None:
+        if concept.seventh is None:
+            return
+        known = {m.seventh for m in self.members}
+        if episode not in known:
+            if not concept.assumed:
+                self.missing.append("stage")
+            elif episode is not None and concept.seventh.isalpha():
+                self.exact = False
+            episode = concept.seventh
+        self.members = [m for m in self.members if m.seventh == episode] or self.members
+
+    def choose_trimester(self, trimester: int | None) -> None:
+        if not any(m.trimester for m in self.members):
+            return
+        if trimester is None:
+            self.missing.append("trimester")
+        self._take([m for m in self.members if m.trimester == trimester], [m for m in self.members if not m.trimester])
+
+    def choose_side(self, side: str | None, dominant: bool | None) -> list[Member]:
+        sides = {m.side for m in self.members}
+        if not sides - {None}:
+            return self.members[:1]
+        if side is None:
+            self.missing.append("side")
+        if side == "bilateral" and "bilateral" not in sides and {"right", "left"} <= sides:
+            return [self._one(part, dominant) for part in ("right", "left")]
+        return [self._one(side, dominant)]
+
+    def _one(self, side: str | None, dominant: bool | None) -> Member:
+        everyone = self.members
+        fitting = [m for m in everyone if m.side == side]
+        if side in ("right", "left") and not fitting:
+            fitting = [m for m in everyone if m.side == "unilateral"]
+        spare = [m for m in everyone if m.side is None] or [m for m in everyone if m.side == "unilateral"]
+        self._take(fitting, spare)
+        wanted = side == "right" if dominant is None else dominant
+        chosen = next((m for m in self.members if m.dominant == wanted), self.members[0])
+        self.members = everyone
+        return chosen
+
+    def _take(self, fitting: list[Member], spare: list[Member]) -> None:
+        if not fitting:
+            self.exact = False
+        self.members = fitting or spare or self.members
+
+
+def _row(member: Member) -> tuple[object, ...]:
+    cells = [member.code, member.side, member.trimester, member.seventh, member.dominant]
+    while cells[-1] is None:
+        cells.pop()
+    return tuple(cells)
+
+
+def _work_out(icd: Icd10cm) -> list[Concept]:
+    place = {code: i for i, code in enumerate(icd.billable_codes())}
+    found = [_concept(icd, group, place) for group in groups(icd)]
+    return sorted(found, key=lambda concept: place[concept.members[0].code])
+
+
+def _concept(icd: Icd10cm, group: list[Stem], place: dict[str, int]) -> Concept:
+    by_side = len({(stem.side, stem.title.dominant) for stem in group}) > 1
+    by_trimester = len({stem.title.trimester for stem in group}) > 1
+    members: dict[Member, Stem] = {}
+    for stem in group:
+        side, dominant = (stem.side, stem.title.dominant) if by_side else (None, None)
+        trimester = stem.title.trimester if by_trimester else None
+        members.update({Member(code, side, trimester, char, dominant): stem for code, char in stem.codes})
+    ordered = tuple(sorted(members, key=lambda m: place[m.code]))
+    seventh, assumed = _default_seventh(icd, ordered)
+
+    def says(member: Member) -> tuple[object, ...]:
+        sure = (member.side is not None) + (member.side not in (None, "unilateral"))
+        return sure, member.trimester is not None, member.seventh != seventh, place[member.code]
+
+    key = min(ordered, key=says)
+    terms = _inclusion_terms(icd, [m.code for m in ordered])
+    return Concept(key.code, describe(group, members[key]), key.code[:3], ordered, terms, seventh, assumed)
+
+
+def _default_seventh(icd: Icd10cm, members: tuple[Member, ...]) -> tuple[str | None, bool]:
+    meanings: dict[str, str] = defaultdict(str)
+    for member in members:
+        if member.seventh and member.seventh not in meanings:
+            meanings[member.seventh] = icd.seventh_characters(member.code)[member.seventh]
+    for rank, words in enumerate(_DEFAULTS):
+        for char, meaning in meanings.items():
+            if words in meaning:
+                return char, rank < _STATED
+    return next(iter(meanings), None), not meanings
+
+
+def _inclusion_terms(icd: Icd10cm, codes: list[str]) -> tuple[str, ...]:
+    """Those of the members and of every line above them that holds nothing but members."""
+    inside = set(codes)
+    lines: dict[str, None] = {}
+    for code in codes:
+        lines[code] = None
+        for above in icd.ancestors(code):
+            if above in lines or "-" in above or not inside.issuperset(icd.leaves(above)):
+                break
+            lines[above] = None
+    texts: dict[str, None] = {}
+    for line in sorted(lines, key=len):
+        held = icd.get(line)
+        for kind in ("inclusionTerm", "includes"):
+            texts.update(dict.fromkeys(held.notes.get(kind, ()) if held else ()))
+    return tuple(texts)
+
+
+def _words(text: str) -> set[str]:
+    """Content words, plurals evened out by their first letters."""
+    return {word[:6] for word in re.findall(r"[a-z]{4,}", text.lower())} - {"other", "unspec", "specif", "with"}

@@ -1,0 +1,72 @@
+"""All code sets together, built into one folder and read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from codeserve.codesets import concepts, icd10cm
+from codeserve.codesets.concepts import Concepts
+from codeserve.codesets.icd10cm import Icd10cm
+from codeserve.codesets.procedures import Procedures
+from codeserve.reasoning.questions import System
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInfo:
+    """What a code is. `parents` from the nearest up, as (code, description); `notes` by kind, with those inherited."""
+
+    code: str
+    system: System
+    description: str
+    billable: bool
+    parents: tuple[tuple[str, str], ...]
+    notes: Mapping[str, tuple[str, ...]]
+    inclusion_terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSets:
+    icd: Icd10cm
+    concepts: Concepts
+    procedures: Procedures
+
+    @classmethod
+    def load(cls, folder: Path) -> CodeSets:
+        """Read what `build` wrote into `folder`; SetupError when it did not. Takes under a second."""
+        icd = Icd10cm.load(folder)
+        return cls(icd, Concepts.load(icd, folder), Procedures.load())
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What the answers were made with: each table's version and the start of its hash."""
+        return {
+            "icd10cm": f"{self.icd.version}+{self.icd.sha256[:12]}",
+            "procedures": self.procedures.sha256[:12],
+        }
+
+    def describe(self, code: str) -> CodeInfo | None:
+        """A procedure code, or any line of ICD-10-CM ("E11", "e119"); None when there is no such code."""
+        if procedure := self.procedures.get(code):
+            notes = {"note": (procedure.note,)} if procedure.note else {}
+            return CodeInfo(procedure.code, procedure.system, procedure.description, True, (), notes, procedure.terms)
+        line = self.icd.get(code)
+        if line is None:
+            return None
+        found = {kind: self.icd.inherited(code, kind) for kind in icd10cm.NOTES if kind != "inclusionTerm"}
+        return CodeInfo(
+            code=line.code,
+            system=System.ICD10CM,
+            description=line.description,
+            billable=line.billable,
+            parents=tuple((above, self.icd.description(above)) for above in self.icd.ancestors(code)),
+            notes={kind: texts for kind, texts in found.items() if texts},
+            inclusion_terms=line.notes.get("inclusionTerm", ()),
+        )
+
+
+def build(folder: Path, source: Path | None = None) -> None:
+    """Write the tables of `CodeSets.load` into `folder`. Takes about 10 seconds; `source` as in `icd10cm.build`."""
+    path = icd10cm.build(folder, source)
+    concepts.build(Icd10cm.load(path), folder)
