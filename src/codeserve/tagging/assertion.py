@@ -8,8 +8,9 @@ in its own sentence, forward or backward, until a terminator; of several that re
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -50,7 +51,7 @@ class Terminator:
 
 
 class Phrases(Generic[Rule]):
-    """Finds which rule's phrase stands where: the leftmost, of those the longest (all of one length); the found ones do not overlap."""
+    """Finds which rules' phrases stand where: leftmost, then longest (all of that length), never overlapping."""
 
     def __init__(self, rows: Sequence[tuple[str, Rule]]) -> None:
         self._rules = [(re.compile(_pattern(phrase), re.IGNORECASE), rule) for phrase, rule in rows]
@@ -108,8 +109,8 @@ def load_rules() -> Rules:
 def assert_entities(document: Document, entities: Sequence[Entity], sentences: Sequence[Span]) -> tuple[Entity, ...]:
     """The entities in order, each with its section and assertion.
 
-    `sentences` are in order and apart. An entity belongs to the sentence that it starts in; one outside all sentences
-    is judged by its section alone. Anatomy asserts nothing and stays present.
+    `entities` do not overlap; `sentences` are in order and apart. An entity belongs to the sentence that it starts in;
+    one outside all sentences is judged by its section alone. Anatomy asserts nothing and stays present.
     """
     rules = load_rules()
     placed = sorted(
@@ -139,21 +140,23 @@ def _said(text: str, sentence: Span, entities: Sequence[Entity], rules: Rules) -
     """For each entity of a sentence, by its index, what the triggers around it say."""
     words = sentence.of(text)
     spans = [entity.span.shift(-sentence.start) for entity in entities]
-    ends = [(place, rule) for place, rule in rules.terminators.find(words) if not _belongs(place, spans)]
+    stops = [(place, rule) for place, rule in rules.terminators.find(words) if not _belongs(place, spans)]
+    triggers = [(place, rule) for place, rule in rules.triggers.find(words) if not _belongs(place, spans)]
+    limits = _Limits(stops, triggers)
     reached: list[set[Assertion]] = [set() for _ in entities]
-    for place, trigger in rules.triggers.find(words):
-        if trigger.category == PSEUDO or _belongs(place, spans):
+    for place, trigger in triggers:
+        if trigger.category == PSEUDO:
             continue
-        stops = [end for end, terminator in ends if terminator.ends(trigger.category)]
-        meant = [i for i, entity in enumerate(entities) if _is_meant(entity, trigger, rules)]
-        for i in _reach(words, place, trigger, {i: spans[i] for i in meant}, stops):
+        meant = (i for i in _ahead(place, trigger.forward, spans) if _is_meant(entities[i], trigger, rules))
+        for i in _reach(words, place, trigger, meant, spans, limits.of(place, trigger)):
             reached[i].add(Assertion(trigger.category))
     return iter(enumerate(reached))
 
 
 def _belongs(place: Span, spans: Sequence[Span]) -> bool:
     """Whether a phrase stands inside an entity; one that opens the entity ("suspected fracture") speaks of it."""
-    return any(span.start < place.start and place.start < span.end for span in spans)
+    before = bisect_left(spans, place.start, key=_start)
+    return before > 0 and place.start < spans[before - 1].end
 
 
 def _is_meant(entity: Entity, trigger: Trigger, rules: Rules) -> bool:
@@ -162,43 +165,68 @@ def _is_meant(entity: Entity, trigger: Trigger, rules: Rules) -> bool:
     return EVENT in trigger.kinds and entity.kind is EntityKind.PROBLEM and bool(rules.events.search(entity.text))
 
 
-def _reach(words: str, place: Span, trigger: Trigger, spans: dict[int, Span], stops: Sequence[Span]) -> Iterator[int]:
-    """The entities that a trigger reaches, nearest first."""
-    edge = place.end if trigger.forward else place.start
+class _Limits:
+    """Where a trigger's scope ends: at the nearest terminator, or where the same trigger starts anew."""
+
+    def __init__(self, stops: Sequence[tuple[Span, Terminator]], triggers: Sequence[tuple[Span, Trigger]]) -> None:
+        self._stops = {name: [span for span, stop in stops if stop.ends(name)] for name in {*PRECEDENCE}}
+        self._same: dict[Trigger, list[Span]] = {}
+        for span, trigger in triggers:
+            self._same.setdefault(trigger, []).append(span)
+
+    def of(self, place: Span, trigger: Trigger) -> int:
+        """The offset that no reached entity starts at or after; backward, that none ends at or before."""
+        bounds = (self._stops[Assertion(trigger.category)], self._same[trigger])
+        if trigger.forward:
+            found = (spans[i : i + 1] for spans in bounds for i in [bisect_left(spans, place.end, key=_start)])
+            return min((span.end for some in found for span in some), default=sys.maxsize)
+        found = (spans[max(i - 1, 0) : i] for spans in bounds for i in [bisect_right(spans, place.start, key=_end)])
+        return max((span.start for some in found for span in some), default=-1)
+
+
+def _start(span: Span) -> int:
+    return span.start
+
+
+def _end(span: Span) -> int:
+    return span.end
+
+
+def _ahead(place: Span, forward: bool, spans: Sequence[Span]) -> Iterator[int]:
+    """The entities on the trigger's side, nearest first; forward, one that the trigger opens counts."""
+    if forward:
+        first = bisect_left(spans, place.start, key=_start)
+        return (i for i in range(first, len(spans)) if spans[i].end > place.end)
+    last = bisect_right(spans, place.start, key=_end)
+    return iter(range(last - 1, -1, -1))
+
+
+def _reach(
+    words: str, place: Span, trigger: Trigger, meant: Iterable[int], spans: Sequence[Span], limit: int
+) -> Iterator[int]:
+    """Those of the entities `meant`, nearest first, that lie in a trigger's scope."""
     last: Span | None = None
-    for i, span in _ahead(place, trigger.forward, spans):
-        between = words[edge : span.start] if trigger.forward else words[span.end : edge]
-        if any(_between(stop, edge, span, trigger.forward) for stop in stops):
+    for i in meant:
+        span = spans[i]
+        if span.start >= limit if trigger.forward else span.end <= limit:
             return
-        if last is None and not _near(between, trigger):
+        if last is None and not _near(words, place, span, trigger):
             return
-        if last is not None and trigger.scope == "next":
-            return
-        if last is not None and trigger.scope == "list" and not JOINED.fullmatch(words, *_gap(last, span)):
+        if last is not None and not _goes_on(words, last, span, trigger.scope):
             return
         yield i
         last = span
 
 
-def _ahead(place: Span, forward: bool, spans: dict[int, Span]) -> list[tuple[int, Span]]:
-    if forward:
-        return sorted(
-            ((i, span) for i, span in spans.items() if span.start >= place.start and span.end > place.end),
-            key=lambda pair: pair[1],
-        )
-    return sorted(((i, span) for i, span in spans.items() if span.end <= place.start), key=lambda pair: -pair[1].end)
-
-
-def _between(stop: Span, edge: int, span: Span, forward: bool) -> bool:
-    return (stop.start >= edge and stop.end <= span.start) if forward else (stop.start >= span.end and stop.end <= edge)
-
-
-def _near(between: str, trigger: Trigger) -> bool:
+def _near(words: str, place: Span, span: Span, trigger: Trigger) -> bool:
+    between = words[place.end : span.start] if trigger.forward else words[span.end : place.start]
     if trigger.scope == "next" and trigger.forward and "," in between:
         return False
     return len(between.split()) <= REACH[trigger.scope]
 
 
-def _gap(one: Span, other: Span) -> tuple[int, int]:
-    first, second = sorted((one, other))
-    return first.end, max(first.end, second.start)
+def _goes_on(words: str, last: Span, span: Span, scope: str) -> bool:
+    """Whether a scope that reached `last` also reaches the next entity."""
+    first, second = sorted((last, span))
+    joined = JOINED.fullmatch(words, first.end, max(first.end, second.start))
+    return scope == "sentence" or (scope == "list" and joined is not None)
