@@ -61,6 +61,8 @@ def _kind_of(label: str) -> tuple[EntityKind | None, bool]:
 
 
 def _same_word(left: Span, right: Span, text: str) -> bool:
+    if right.start < left.end:  # pieces of one character
+        return True
     return left.end == right.start and text[left.end - 1].isalnum() and text[right.start].isalnum()
 
 

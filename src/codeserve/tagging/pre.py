@@ -18,7 +18,8 @@ HINT = "a tagger is a Hugging Face folder with tokenizer.json or vocab.txt"
 def load_encoder(folder: str | Path) -> Encode:
     """The tokenizer of a model folder as a function: text → (ids, spans in code points), no special tokens.
 
-    Spans are not empty, in order, and do not overlap. Raises SetupError when the folder holds no usable tokenizer.
+    Spans are not empty and in order; they overlap only where the tokenizer takes one character apart (a Korean
+    syllable). Raises SetupError when the folder holds no usable tokenizer.
     """
     tokenizer = _read(Path(folder))
     tokenizer.no_truncation()
