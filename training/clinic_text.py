@@ -78,7 +78,7 @@ def is_held_out(term: str) -> bool:
 
 
 LEFT_OUT = re.compile(
-    r"poisoning|adverse effect|underdosing|toxic effect|assault|encounter|complication of|newborn affected"
+    r"poisoning|adverse effect|underdosing|toxic effect|assault|encounter for|complication of|newborn affected"
 )
 DROPPED = re.compile(
     r"\b((of|at|in|with|by|due to)? ?(an )?unspecified"

@@ -33,8 +33,9 @@ from codeserve.artifacts import package_folder
 from codeserve.tagging.entities import Chunk
 from codeserve.tagging.post import decode
 from codeserve.tagging.pre import Encode, load_encoder
+from codeserve.tagging.prepare import FROM_BASE, HASHES, WEIGHTS
 
-FROZEN = "bert.embeddings.word_embeddings.weight"
+[FROZEN] = FROM_BASE
 CLS, SEP = 101, 102
 LENGTHS = (30, 94, 158, 158, 222)
 # glibc gives freed tensors back to the kernel after every step unless told otherwise: half of the CPU time.
@@ -210,13 +211,16 @@ def evaluate(model: BertForTokenClassification, encode: Encode, shared: Path, se
     }
 
 
-def write(model: BertForTokenClassification, folder: Path) -> str:
-    """Writes what differs from the base in float16, and the configuration; returns the SHA-256 of the weights."""
+def write(model: BertForTokenClassification, folder: Path, base: Path) -> dict[str, str]:
+    """Writes what differs from the base (float16), the configuration and the hashes of both weights; returns those."""
     folder.mkdir(parents=True, exist_ok=True)
     changed = {name: t.to(torch.float16).contiguous() for name, t in model.state_dict().items() if name != FROZEN}
-    save_file(changed, folder / "model.safetensors")
+    save_file(changed, folder / WEIGHTS)
     model.config.save_pretrained(folder)
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    weights = {"base": base / WEIGHTS, "delta": folder / WEIGHTS}
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in weights.items()}
+    (folder / HASHES).write_text(json.dumps(hashes, indent=2) + "\n", encoding="utf-8")
+    return hashes
 
 
 def main() -> None:
@@ -235,12 +239,12 @@ def main() -> None:
     if options.start:
         model.load_state_dict(torch.load(options.start, weights_only=True)["model"])
     seconds = train(model, plan, options)
-    digest = write(model, options.out / "model")
+    hashes = write(model, options.out / "model", base)
     metrics = {
         "f1": evaluate(model, encode, options.shared, options.seed),
         "minutes": round(seconds / 60, 1),
         "steps": len(plan),
-        "sha256": digest,
+        "sha256": hashes,
         "options": {name: value for name, value in vars(options).items() if not isinstance(value, Path)},
     }
     (options.out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ EVENT = "event"
 # How many words may stand between a trigger and the entity that it reaches.
 REACH = {"sentence": 1_000, "list": 7, "next": 2}
 JOINED = re.compile(
-    r"(\s|[,/&+]|\b(and|or|nor|and/or|versus|vs|any|other|new|a|an|the|of|his|her|their|no|as well as|including|such as"
+    r"(\s|[,/&+()]|\b(and|or|nor|and/or|versus|vs|any|other|new|a|an|the|of|his|her|their|no|as well as|including|such as"
     r"|significant|recent|repeat|associated|acute|chronic|right|left|bilateral|mild|severe|worsening|also|either)\b)*",
     re.IGNORECASE,
 )
@@ -227,6 +227,7 @@ def _near(words: str, place: Span, span: Span, trigger: Trigger) -> bool:
 
 def _goes_on(words: str, last: Span, span: Span, scope: str) -> bool:
     """Whether a scope that reached `last` also reaches the next entity."""
+    if scope != "list":
+        return scope == "sentence"
     first, second = sorted((last, span))
-    joined = JOINED.fullmatch(words, first.end, max(first.end, second.start))
-    return scope == "sentence" or (scope == "list" and joined is not None)
+    return JOINED.fullmatch(words, first.end, max(first.end, second.start)) is not None
