@@ -26,8 +26,8 @@ EVENT = "event"
 # How many words may stand between a trigger and the entity that it reaches.
 REACH = {"sentence": 1_000, "list": 7, "next": 2}
 JOINED = re.compile(
-    r"(\s|[,/&+()]|\b(and|or|nor|and/or|versus|vs|any|other|new|a|an|the|of|his|her|their|no|as well as|including|such as"
-    r"|significant|recent|repeat|associated|acute|chronic|right|left|bilateral|mild|severe|worsening|also|either)\b)*",
+    r"(\s|[,/&+()]|\b(and|or|nor|and/or|versus|vs|any|other|new|a|an|the|of|his|her|their|no|as well as|including"
+    r"|such as|significant|recent|repeat|associated|acute|chronic|right|left|bilateral|mild|severe|worsening|also|either)\b)*",
     re.IGNORECASE,
 )
 
