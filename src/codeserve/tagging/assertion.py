@@ -27,7 +27,7 @@ EVENT = "event"
 REACH = {"sentence": 1_000, "list": 7, "next": 2}
 JOINED = re.compile(
     r"(\s|[,/&+()]|\b(and|or|nor|and/or|versus|vs|any|other|new|a|an|the|of|his|her|their|no|as well as|including"
-    r"|such as|significant|recent|repeat|associated|acute|chronic|right|left|bilateral|mild|severe|worsening|also|either)\b)*",
+    r"|such as|significant|recent|repeat|associated|acute|chronic|right|left|bilateral|mild|severe|worsening|also)\b)*",
     re.IGNORECASE,
 )
 
