@@ -6,15 +6,18 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from codeserve.codesets.concepts import Concept, Concepts
-from codeserve.codesets.procedures import Procedures
 from codeserve.reasoning.questions import Candidate, Question, System
 from codeserve.retrieval import text
 from codeserve.retrieval.index import Encoder, Entry, Index, Vectors
 from codeserve.retrieval.lexicon import Lexicon, LexiconHit
+
+if TYPE_CHECKING:
+    from codeserve.codesets.procedures import Procedures
 
 DENSE_WEIGHT = 0.5
 DETAIL_WEIGHT = 0.25
