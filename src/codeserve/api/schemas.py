@@ -1,0 +1,305 @@
+"""The bodies of requests and responses. The JSON of docs/openapi.json is made from these classes.
+
+Requests are strict: an unknown field, a number as a string and a contradiction are refused, with the field's path.
+Offsets are Unicode code points into the text that was sent, and `text[start:end]` is exactly the evidence's `text`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from codeserve.api import checks
+
+Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(checks.not_blank)]
+Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(checks.not_blank)]
+CodeText = Annotated[str, Field(min_length=3, max_length=24)]
+DiagnosisCodeText = Annotated[CodeText, AfterValidator(checks.diagnosis_code)]
+BillingCodeText = Annotated[CodeText, AfterValidator(checks.billing_code)]
+PlaceOfService = Annotated[
+    str, Field(pattern=r"^[0-9]{2}$", description="CMS place of service code"), AfterValidator(checks.place_of_service)
+]
+Npi = Annotated[
+    str, Field(pattern=r"^[12][0-9]{9}$", description="With its check digit right"), AfterValidator(checks.npi)
+]
+Confidence = Annotated[float, Field(ge=0, le=1, description="Calibrated probability that the code is right, 4 digits")]
+
+Sex = Literal["female", "male", "other"]
+Level = Literal["none", "straightforward", "low", "moderate", "high"]
+DecidedBy = Literal["llm", "lexicon"]
+AssertionName = Literal["present", "absent", "possible", "historical", "family", "planned"]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Response(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Patient(Request):
+    age: int | None = Field(None, ge=0, le=checks.OLDEST_AGE, description="Years at the date of service")
+    birth_date: date | None = None
+    sex: Sex | None = None
+    identifiers: list[Annotated[str, Field(min_length=2, max_length=200), AfterValidator(checks.not_blank)]] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Names, numbers and addresses that redaction must remove before a model sees the note",
+    )
+
+
+class Encounter(Request):
+    encounter_id: Identifier | None = None
+    date_of_service: Annotated[date, AfterValidator(checks.service_date)] | None = None
+    place_of_service: PlaceOfService | None = None
+    patient_status: Literal["new", "established"] | None = None
+    setting: Literal["office", "inpatient", "observation", "emergency", "nursing_facility", "home", "other"] | None = (
+        None
+    )
+    service: Literal["initial", "subsequent", "discharge", "consultation", "preventive"] | None = None
+    modality: Literal["in_person", "video", "audio"] | None = None
+    note_type: (
+        Literal[
+            "progress",
+            "history_and_physical",
+            "consultation",
+            "operative",
+            "procedure",
+            "discharge_summary",
+            "emergency",
+        ]
+        | None
+    ) = None
+    specialty: Label | None = None
+    payer: Label | None = None
+    provider_npi: Npi | None = None
+    minutes: int | None = Field(None, ge=1, le=1440, description="Provider's total minutes on the date of service")
+    prior_diagnoses: list[DiagnosisCodeText] = Field(
+        default_factory=list, max_length=200, description="ICD-10-CM codes of the patient's history"
+    )
+    existing_codes: list[BillingCodeText] = Field(
+        default_factory=list, max_length=200, description="Codes that the platform holds for this encounter already"
+    )
+    patient: Patient | None = None
+
+    @model_validator(mode="after")
+    def _birth_fits(self) -> Encounter:
+        if self.patient is not None and self.patient.birth_date is not None:
+            _check_birth(self.patient.birth_date, self.patient.age, self.date_of_service)
+        return self
+
+
+def _check_birth(birth: date, age: int | None, service: date | None) -> None:
+    """Raise where birth date, age and date of service contradict each other."""
+    # Without a date of service the note may be of any day up to today, or tomorrow in another time zone.
+    latest = service or date.today() + timedelta(days=1)
+    if birth > latest:
+        after = "the date of service" if service else "today"
+        raise checks.refuse("contradiction", f"Should not be after {after}", field="patient.birth_date")
+    years = checks.years_between(birth, latest)
+    if years > checks.OLDEST_AGE:
+        raise checks.refuse("birth_date", "Should be at most 130 years ago", field="patient.birth_date")
+    if age is not None and (age != years if service else age > years):
+        raise checks.refuse("contradiction", "Contradicts the birth date", field="patient.age")
+
+
+class Options(Request):
+    max_alternatives: int = Field(3, ge=0, le=20, description="Alternatives of a code, at most")
+    include_rationale: bool = True
+
+
+class ExtractRequest(Request):
+    """A signed note and what is known about the visit."""
+
+    document_id: Identifier
+    text: Annotated[str, AfterValidator(checks.not_blank)] = Field(
+        min_length=1, description="The note; at most 200,000 characters unless configured otherwise (413 beyond)"
+    )
+    model_version: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None, description="A served model set or one of its aliases; the default set when left out"
+    )
+    encounter: Encounter = Field(default_factory=Encounter)
+    options: Options = Field(default_factory=Options)
+
+
+class Evidence(Response):
+    """`[start, end)` in Unicode code points of the text that was sent; `text` is exactly those characters."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=1)
+    text: str
+    section: str = Field(description="Kind of the section in which it stands, such as hpi or assessment_plan")
+
+
+class Alternative(Response):
+    code: str
+    description: str
+    confidence: Confidence
+
+
+class DiagnosisCode(Response):
+    code: str = Field(description="Billable ICD-10-CM code with its dot")
+    description: str
+    confidence: Confidence
+    evidence: list[Evidence]
+    alternatives: list[Alternative]
+    assertion: AssertionName
+    decided_by: DecidedBy
+    role: Literal["assessed", "external_cause", "status"]
+    rationale: str | None = Field(description="null when options.include_rationale is false")
+    sequence: int = Field(ge=1, description="Order on the claim, 1 for the first-listed")
+
+
+class ProcedureCode(Response):
+    code: str
+    system: Literal["CPT", "HCPCS"]
+    description: str
+    confidence: Confidence
+    modifiers: list[str]
+    units: int = Field(ge=1)
+    evidence: list[Evidence]
+    diagnosis_pointers: list[int] = Field(description="`sequence` of the diagnoses that it is for")
+    alternatives: list[Alternative]
+    decided_by: DecidedBy
+    rationale: str | None = Field(description="null when options.include_rationale is false")
+
+
+class ElementItem(Response):
+    """One thing that counts towards an MDM element."""
+
+    kind: str
+    message: str
+    evidence: list[Evidence]
+
+
+class MdmElement(Response):
+    level: Level
+    items: list[ElementItem]
+
+
+class Em(Response):
+    """The evaluation and management code, and how it was counted."""
+
+    code: str
+    method: Literal["mdm", "time"]
+    level: Level = Field(description="The MDM level that two of the three elements reach")
+    problems: MdmElement
+    data: MdmElement
+    risk: MdmElement
+    confidence: Confidence
+    level_by_time: str | None = Field(description="The code that the documented time alone gives")
+    next_level: str = Field(description="What the next level would need; empty where there is none")
+    rationale: str | None = Field(description="null when options.include_rationale is false")
+
+
+class Finding(Response):
+    id: str
+    severity: Literal["error", "warning", "info"]
+    rule: str = Field(description="Stable name")
+    source: str = Field(description="Guideline, table or manual section")
+    message: str
+    codes: list[str]
+    suggestion: str
+
+
+class Route(Response):
+    decision: Literal["auto_post", "review", "worklist"]
+    threshold: float
+    reasons: list[str]
+
+
+class Conflict(Response):
+    """Codes of one family (an ICD-10-CM category, an E/M or CPT family) of which the two sides hold different ones."""
+
+    family: str
+    existing: list[str]
+    proposed: list[str]
+
+
+class Comparison(Response):
+    """Every existing code stands in `same`, `missing` or `conflicting`; every proposed one in `same`, `added` or
+    `conflicting`."""
+
+    same: list[str]
+    added: list[str]
+    missing: list[str]
+    conflicting: list[Conflict]
+
+
+class Models(Response):
+    """What took part: the model set's name, and the version of every model, table and lexicon."""
+
+    name: str
+    versions: dict[str, str]
+
+
+class ExtractResponse(Response):
+    encounter_id: str = Field(description="As sent, or else the document_id")
+    document_id: str
+    diagnosis_codes: list[DiagnosisCode]
+    procedure_codes: list[ProcedureCode]
+    em: Em | None = Field(description="null where the encounter has none")
+    findings: list[Finding]
+    route: Route
+    comparison: Comparison | None = Field(description="null where no existing codes were sent")
+    model: Models
+    note_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the note's UTF-8 bytes")
+
+
+class ModelCard(Response):
+    """A served model set; `model_version` takes its name or an alias."""
+
+    name: str
+    aliases: list[str]
+    default: bool
+    versions: dict[str, str]
+
+
+class ModelList(Response):
+    models: list[ModelCard]
+
+
+class CodeName(Response):
+    code: str
+    description: str
+
+
+class CodeInfo(Response):
+    """What a code is. `notes` by kind (inclusionTerm, excludes1, codeFirst, ...), the code's own first."""
+
+    code: str
+    system: Literal["ICD-10-CM", "CPT", "HCPCS"]
+    description: str
+    billable: bool
+    parents: list[CodeName] = Field(description="From the nearest up to the chapter")
+    notes: dict[str, list[str]]
+
+
+class Ready(Response):
+    ready: Literal[True]
+
+
+class Alive(Response):
+    alive: Literal[True]
+
+
+class FieldError(Response):
+    field: str = Field(description="Path, such as encounter.patient.age")
+    message: str
+
+
+class Problem(Response):
+    """RFC 9457. `type` is stable; the body never repeats what was sent."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    retryable: bool
+    hint: str | None = None
+    errors: list[FieldError] | None = None
+    missing: list[str] | None = Field(None, description="Of /readyz: the stages that do not answer")
