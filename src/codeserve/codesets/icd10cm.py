@@ -170,9 +170,8 @@ class Icd10cm:
 
     def ancestors(self, code: str) -> tuple[str, ...]:
         """From the parent up to the chapter; empty for a chapter and for an unknown code."""
-        own = _bare(code)  # which is also the block's name where a block is one category (B99)
-        above = (self._codes[i] for i in self._lineage(code)[1:])
-        return tuple(normalise_code(name) for name in above if name != own)
+        names = dict.fromkeys(self._codes[i] for i in self._lineage(code))  # a block may be named like its category
+        return tuple(normalise_code(name) for name in names)[1:]
 
     def leaves(self, code: str) -> tuple[str, ...]:
         """The billable codes at or below this line."""

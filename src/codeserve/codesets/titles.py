@@ -10,7 +10,9 @@ Place = tuple[int, int]
 # "right eye" stands beside "bilateral" in the same list: the organ belongs to the side.
 _ORGAN = r"(?:\s+(?:eye|ear|side)s?\b)?"
 _PAIRS = "arms|breasts|ears|eyes|feet|hands|hips|knees|legs|lungs|sides"
-_SITES = r"-?\s?sided|\s+(?:upper|lower)\s+quadrant|\s+(?:heart|ventric|atri|bundle|coronary|main|field|in|during)\b"
+_SITES = (
+    r"-?\s?sided|\s+(?:upper|lower)\s+quadrant|\s+(?:heart|ventric\w*|atri\w*|bundle|coronary|main|field|in|during)\b"
+)
 SIDE = re.compile(
     rf"(?:\baffecting\s+)?\b(?P<side>(?:right|left|bilateral|unilateral)(?!{_SITES})|both(?=\s+(?:{_PAIRS})\b))"
     rf"(?P<dominance>\s+(?:non-?)?dominant)?{_ORGAN}",
