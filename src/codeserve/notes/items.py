@@ -34,8 +34,16 @@ _QUALIFIER = re.compile(r"[,.;:]+\s*$")
 class _Line:
     span: Span
     heading: Span | None
-    marked: bool
+    mark: str
     indent: int
+
+    @property
+    def marked(self) -> bool:
+        return bool(self.mark)
+
+    @property
+    def numbered(self) -> bool:
+        return self.mark[:1].isdigit() or self.mark[:1] == "#"
 
 
 def find_items(text: str, sections: Sequence[Section]) -> tuple[Item, ...]:
@@ -61,7 +69,7 @@ def _read(text: str, match: re.Match[str], offset: int) -> _Line:
     span = Span(offset + match.start(), offset + match.end())
     begin = span.start + mark.end()
     heading = _heading(text, begin, span.end)
-    return _Line(span, heading, bool(mark["mark"]), len(mark["indent"].expandtabs(4)))
+    return _Line(span, heading, mark["mark"] or "", len(mark["indent"].expandtabs(4)))
 
 
 def _heading(text: str, begin: int, end: int) -> Span | None:
@@ -79,11 +87,13 @@ def _heading(text: str, begin: int, end: int) -> Span | None:
 
 
 def _problem_lines(lines: list[_Line], section: Section) -> list[_Line]:
-    """The lines that open an item. Where both bare and marked lines could, the bare ones do, marked ones are the plan's;
-    numbers outrank bullets by being less indented."""
+    """The lines that open an item: numbered ones where there are any; else the bare ones where bullets are the plan's; else
+    the least indented."""
     opening = [line for line in lines if line.heading]
     if section.kind is SectionKind.PLAN and not any(not line.marked for line in opening):
         return []
+    if any(line.numbered for line in opening):
+        return [line for line in opening if line.numbered]
     if section.kind is not SectionKind.ASSESSMENT and any(not line.marked for line in opening):
         bare = [line for line in opening if not line.marked]
         if len(bare) < len(opening) or section.kind is SectionKind.PLAN:
