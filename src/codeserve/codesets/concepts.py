@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
@@ -26,8 +27,7 @@ _DEFAULTS = ("initial encounter for closed", "initial encounter", "not applicabl
 _STATED = 3  # the first so many need no word of the note
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A billable code and what tells it apart within its concept.
 
     `side`: "right", "left", "bilateral", "unilateral" or None for unspecified; `dominant` for the side affected by a
@@ -233,7 +233,7 @@ class _Asked:
 
 
 def _row(member: Member) -> tuple[object, ...]:
-    cells = [member.code, member.side, member.trimester, member.seventh, member.dominant]
+    cells: list[object] = list(member)
     while cells[-1] is None:
         cells.pop()
     return tuple(cells)

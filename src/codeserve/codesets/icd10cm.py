@@ -116,10 +116,10 @@ class Icd10cm:
         self._sevenths: dict[str, dict[str, str]] = columns["sevenths"]
         # A block of one category has its category's name (B99): the category, which comes later, wins.
         self._index = {code: i for i, code in enumerate(self._codes)}
-        self._children: list[list[int]] = [[] for _ in self._codes]
+        self._children: dict[int, list[int]] = {}
         for i, parent in enumerate(self._parents):
             if parent >= 0:
-                self._children[parent].append(i)
+                self._children.setdefault(parent, []).append(i)
 
     @classmethod
     def load(cls, path: Path) -> Icd10cm:
@@ -166,7 +166,7 @@ class Icd10cm:
 
     def children(self, code: str) -> tuple[str, ...]:
         i = self._find(code)
-        return () if i is None else tuple(normalise_code(self._codes[j]) for j in self._children[i])
+        return () if i is None else tuple(normalise_code(self._codes[j]) for j in self._children.get(i, ()))
 
     def ancestors(self, code: str) -> tuple[str, ...]:
         """From the parent up to the chapter; empty for a chapter and for an unknown code."""
@@ -182,7 +182,7 @@ class Icd10cm:
             i = todo.pop()
             if self._is_billable(i):
                 found.append(normalise_code(self._codes[i]))
-            todo.extend(reversed(self._children[i]))
+            todo.extend(reversed(self._children.get(i, ())))
         return tuple(found)
 
     def inherited(self, code: str, kind: str) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ class Icd10cm:
         return self._index.get(_bare(code))
 
     def _is_billable(self, i: int) -> bool:
-        return not self._children[i] and self._kinds[i] not in ("chapter", "block")
+        return i not in self._children and self._kinds[i] not in ("chapter", "block")
 
     def _line(self, i: int) -> list[int]:
         line = [i]
