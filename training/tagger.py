@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--corpus-epochs", type=int, default=2)
     parser.add_argument("--weak-epochs", type=int, default=1)
-    parser.add_argument("--generated", type=int, default=800_000, help="tokens of generated text")
+    parser.add_argument("--generated", type=int, default=650_000, help="tokens of generated text")
     parser.add_argument("--batch-tokens", type=int, default=2_048)
     parser.add_argument("--rate", type=float, default=3e-4, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=2)
