@@ -1,0 +1,75 @@
+"""All questions of a note at once: retrieve, let the gate spare the LLM what is certain, ask it the rest in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from codeserve.reasoning.calibration import Calibrator
+from codeserve.reasoning.judge import certain, from_lexicon, read
+from codeserve.reasoning.prompts import Prompter
+from codeserve.reasoning.questions import Answer, Candidate, Question, System
+
+
+class MarginEngine(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def check(self) -> None: ...
+
+    async def margins(self, prompts: Sequence[list[int]], yes: int, no: int) -> list[float]: ...
+
+    def core_pids(self) -> tuple[int, ...]: ...
+
+
+class Search(Protocol):
+    def search(self, questions: Sequence[Question], limit: int = 20) -> list[tuple[Candidate, ...]]: ...
+
+
+class Reasoner:
+    """`max_candidates` a question are judged; the others stay alternatives by their score. `gate` as in the settings."""
+
+    def __init__(
+        self,
+        retriever: Search,
+        prompter: Prompter,
+        engine: MarginEngine,
+        calibrator: Calibrator,
+        *,
+        limit: int = 20,
+        max_candidates: int = 6,
+        gate: bool = True,
+    ) -> None:
+        self.retriever = retriever
+        self.engine = engine
+        self._prompter = prompter
+        self._calibrator = calibrator
+        self._limit = limit
+        self._max = max_candidates
+        self._gate = gate
+
+    async def answer(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
+        """One answer a question, in their order. A question without a candidate is answered with none of them."""
+        found = self.retriever.search(questions, self._limit)
+        asked = [i for i, candidates in enumerate(found) if not self._spared(candidates)]
+        prompts = {i: self._prompter.build(questions[i], found[i][: self._max]).whole() for i in asked}
+        flat = [prompt for i in asked for prompt in prompts[i]]
+        margins = iter(await self.engine.margins(flat, self._prompter.yes, self._prompter.no) if flat else ())
+        read_back = {i: [next(margins) for _ in prompts[i]] for i in asked}
+        return tuple(self._read(q, found[i], read_back.get(i)) for i, q in enumerate(questions))
+
+    def _spared(self, candidates: Sequence[Candidate]) -> bool:
+        return not candidates or (self._gate and certain(candidates))
+
+    def _read(self, question: Question, candidates: tuple[Candidate, ...], margins: list[float] | None) -> Answer:
+        if not candidates:
+            return Answer(question.id, (), 1.0, "lexicon")
+        if margins is None:
+            return from_lexicon(question, candidates, self._calibrator)
+        return read(question, candidates[: self._max], margins, self._calibrator)
+
+
+def plain_question(term: str, system: System = System.ICD10CM) -> Question:
+    """A term without a note around it, as `codeserve lookup` asks."""
+    return Question(0, system, term)
