@@ -67,10 +67,14 @@ class Phrases(Generic[Rule]):
             position = max(longest, start + 1)
 
 
+# Neither end of a phrase may lie inside a word.
+EDGE = r"(?:(?<!\w)|(?!\w))"
+
+
 def _pattern(phrase: str) -> str:
-    """Whole words only: neither end may lie inside a word."""
-    edge = r"(?:(?<!\w)|(?!\w))"
-    return f"{edge}(?:{phrase.replace(' ', chr(92) + 's+')}){edge}".replace(r"\s+?", r"\s*")
+    """A space in a phrase stands for any white space, " ?" for none or any."""
+    spaced = phrase.replace(" ?", r"\s*").replace(" ", r"\s+")
+    return f"{EDGE}(?:{spaced}){EDGE}"
 
 
 def _rows(name: str) -> list[list[str]]:
