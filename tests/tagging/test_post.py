@@ -65,6 +65,12 @@ def test_punctuation_at_the_ends_is_trimmed() -> None:
     assert tagged("(.", labels) == []
 
 
+def test_joining_words_at_the_ends_are_trimmed() -> None:
+    labels = {"the": "B-problem", "edema": "I-problem", "of": "I-problem", "legs": "I-problem", "with": "I-problem"}
+    assert tagged("the edema of the legs with", labels | {"the": "I-problem"}) == [("problem", "edema of the legs")]
+    assert tagged("with the", {"with": "B-problem", "the": "I-problem"}) == []
+
+
 def test_a_bracket_that_belongs_stays() -> None:
     labels = {"reflux": "B-problem", "(": "I-problem", "gerd": "I-problem", ")": "I-problem"}
     assert tagged("reflux (gerd)", labels) == [("problem", "reflux (gerd)")]

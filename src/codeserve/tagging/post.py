@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -96,13 +97,25 @@ def _entity(group: Sequence[_Word], text: str) -> Entity | None:
     return Entity(kind, span, span.of(text), sum(word.score for word in group) / len(group))
 
 
+# Words that no term begins or ends with ("hepatitis a" is one, so "a" is not among them).
+LEADING = re.compile(r"(?:(?:the|an|his|her|their|any|some|and|or|of|with)(?:\s+|$))+", re.IGNORECASE)
+TRAILING = re.compile(
+    r"(?:\s+(?:the|an|his|her|their|and|or|of|with|in|on|at|to|for|by|is|are|was|were))+$", re.IGNORECASE
+)
+
+
 def _trim(span: Span, text: str) -> Span | None:
-    """The span without punctuation and space at its ends; a closing bracket or % stays with what it belongs to."""
+    """The span without punctuation, space and words that only join at its ends; a bracket that it opened, a % stay."""
     start, end = span.start, span.end
     while start < end and not text[start].isalnum():
         start += 1
     while end > start and not (text[end - 1].isalnum() or _closes(text[start:end])):
         end -= 1
+    if leading := LEADING.match(text, start, end):
+        return _trim(Span(leading.end(), end), text)
+    last = TRAILING.search(text, start, end)
+    if last and last.start() > start:
+        return _trim(Span(start, last.start()), text)
     return Span(start, end) if start < end else None
 
 
