@@ -41,7 +41,7 @@ class Response(BaseModel):
 
 
 class Patient(Request):
-    age: int | None = Field(None, ge=0, le=checks.OLDEST_AGE, description="Years at the date of service")
+    age: int | None = Field(default=None, ge=0, le=checks.OLDEST_AGE, description="Years at the date of service")
     birth_date: date | None = None
     sex: Sex | None = None
     identifiers: list[Annotated[str, Field(min_length=2, max_length=200), AfterValidator(checks.not_blank)]] = Field(
@@ -76,7 +76,9 @@ class Encounter(Request):
     specialty: Label | None = None
     payer: Label | None = None
     provider_npi: Npi | None = None
-    minutes: int | None = Field(None, ge=1, le=1440, description="Provider's total minutes on the date of service")
+    minutes: int | None = Field(
+        default=None, ge=1, le=1440, description="Provider's total minutes on the date of service"
+    )
     prior_diagnoses: list[DiagnosisCodeText] = Field(
         default_factory=list, max_length=200, description="ICD-10-CM codes of the patient's history"
     )
@@ -107,7 +109,7 @@ def _check_birth(birth: date, age: int | None, service: date | None) -> None:
 
 
 class Options(Request):
-    max_alternatives: int = Field(3, ge=0, le=20, description="Alternatives of a code, at most")
+    max_alternatives: int = Field(default=3, ge=0, le=20, description="Alternatives of a code, at most")
     include_rationale: bool = True
 
 
@@ -119,10 +121,10 @@ class ExtractRequest(Request):
         min_length=1, description="The note; at most 200,000 characters unless configured otherwise (413 beyond)"
     )
     model_version: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
-        None, description="A served model set or one of its aliases; the default set when left out"
+        default=None, description="A served model set or one of its aliases; the default set when left out"
     )
-    encounter: Encounter = Field(default_factory=Encounter)
-    options: Options = Field(default_factory=Options)
+    encounter: Encounter = Encounter()
+    options: Options = Options()
 
 
 class Evidence(Response):
@@ -302,4 +304,4 @@ class Problem(Response):
     retryable: bool
     hint: str | None = None
     errors: list[FieldError] | None = None
-    missing: list[str] | None = Field(None, description="Of /readyz: the stages that do not answer")
+    missing: list[str] | None = Field(default=None, description="Of /readyz: the stages that do not answer")

@@ -1,0 +1,60 @@
+"""The HTTP application over a coding service. It runs in a Ray Serve replica as well as under plain uvicorn."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from codeserve import __version__
+from codeserve.api import limits, logs, openapi, problems
+from codeserve.api.auth import Keys
+from codeserve.api.metrics import Metrics
+from codeserve.api.observe import Observer
+from codeserve.api.routes import Shell, router
+from codeserve.api.service import Service
+from codeserve.config import GatewaySettings
+from codeserve.errors import CodeserveError
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(service: Service, settings: GatewaySettings, *, echo_request_id: bool = True) -> FastAPI:
+    """Raises SetupError when the keys cannot be read, or when there are none and the host is not loopback.
+
+    `echo_request_id`: see Observer; off under Ray Serve.
+    """
+    logs.configure()
+    keys = Keys(settings.keys_file, os.environ)
+    keys.require_loopback(settings.host)
+    if keys.open:
+        logger.warning("no API key is configured: every caller on loopback is taken, no other")
+    metrics = Metrics()
+    app = describe_app()
+    app.state.shell = Shell(service, settings, keys, metrics, limits.Admission(settings.max_in_flight))
+    app.add_middleware(Observer, metrics=metrics, echo_request_id=echo_request_id)
+    for kind in (CodeserveError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, _on_error)
+    return app
+
+
+def describe_app() -> FastAPI:
+    """The routes and their description, without a service behind them."""
+    app = FastAPI(title="codeserve", version=__version__, redoc_url=None, redirect_slashes=False)
+    app.include_router(router)
+
+    def describe() -> dict[str, Any]:
+        app.openapi_schema = app.openapi_schema or openapi.describe(app)
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+    return app
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return problems.respond(problems.problem_of(error, request.state.call.request_id), problems.headers_of(error))

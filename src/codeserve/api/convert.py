@@ -1,0 +1,192 @@
+"""From the contract's bodies to the core's values and back. Pure.
+
+The core works on the redacted note; only here are spans mapped to the text that was sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+
+from codeserve.api import checks, schemas
+from codeserve.api.compare import compare
+from codeserve.notes.document import Document
+from codeserve.notes.spans import Span
+from codeserve.rules import results
+from codeserve.rules.encounter import Encounter
+
+CONFIDENCE_DIGITS = 4
+
+
+def to_encounter(request: schemas.ExtractRequest) -> tuple[Encounter, tuple[str, ...]]:
+    """The visit as the rules see it, and the identifiers that redaction must remove."""
+    sent = request.encounter
+    patient = sent.patient or schemas.Patient()
+    encounter = Encounter(
+        date_of_service=sent.date_of_service,
+        place_of_service=sent.place_of_service,
+        patient_status=sent.patient_status,
+        setting=sent.setting,
+        service=sent.service,
+        modality=sent.modality,
+        note_type=sent.note_type,
+        specialty=sent.specialty,
+        payer=sent.payer,
+        minutes=sent.minutes,
+        age=_age(patient, sent.date_of_service),
+        sex=patient.sex,
+        prior_diagnoses=tuple(dict.fromkeys(sent.prior_diagnoses)),
+        existing_codes=tuple(dict.fromkeys(sent.existing_codes)),
+    )
+    return encounter, tuple(dict.fromkeys(patient.identifiers))
+
+
+def _age(patient: schemas.Patient, service: date | None) -> int | None:
+    if patient.age is not None or patient.birth_date is None:
+        return patient.age
+    # Born "tomorrow" in another time zone is an age of 0.
+    return max(0, checks.years_between(patient.birth_date, service or date.today()))
+
+
+def to_response(
+    request: schemas.ExtractRequest,
+    document: Document,
+    *,
+    diagnoses: Sequence[results.Diagnosis],
+    procedures: Sequence[results.Procedure],
+    em: results.Em | None,
+    findings: Sequence[results.Finding],
+    route: results.Route,
+    models: schemas.Models,
+) -> schemas.ExtractResponse:
+    """The answer; `document.original` must be the request's text. Raises pydantic's ValidationError, an internal error
+    here, for results that break the contract (a confidence above 1)."""
+    answer = _Answer(document, request.options)
+    billed = [procedure.code for procedure in procedures] + ([em.code] if em else [])
+    existing = request.encounter.existing_codes
+    return schemas.ExtractResponse(
+        encounter_id=request.encounter.encounter_id or request.document_id,
+        document_id=request.document_id,
+        diagnosis_codes=[answer.diagnosis(one) for one in diagnoses],
+        procedure_codes=[answer.procedure(one) for one in procedures],
+        em=answer.em(em) if em else None,
+        findings=[_finding(one) for one in findings],
+        route=schemas.Route.model_validate(
+            {"decision": route.decision, "threshold": route.threshold, "reasons": list(route.reasons)}
+        ),
+        comparison=compare(existing, [one.code for one in diagnoses], billed) if existing else None,
+        model=models,
+        note_sha256=hashlib.sha256(request.text.encode()).hexdigest(),
+    )
+
+
+def evidence(document: Document, spans: Sequence[Span]) -> list[schemas.Evidence]:
+    """The spans in the original, in order; those of one section that overlap, touch or have only blanks between them
+    become one."""
+    placed = sorted(
+        (document.to_original(span), document.section_at(span.start).kind.value) for span in spans if len(span)
+    )
+    merged: list[tuple[Span, str]] = []
+    for span, section in placed:
+        if merged and merged[-1][1] == section and _continues(document.original, merged[-1][0], span):
+            merged[-1] = (merged[-1][0].cover(span), section)
+        else:
+            merged.append((span, section))
+    return [
+        schemas.Evidence(start=span.start, end=span.end, text=span.of(document.original), section=section)
+        for span, section in merged
+    ]
+
+
+def _continues(text: str, span: Span, later: Span) -> bool:
+    return not text[span.end : later.start].strip(" \t")
+
+
+class _Answer:
+    """Converts results of one note as its options want them."""
+
+    def __init__(self, document: Document, options: schemas.Options) -> None:
+        self._document = document
+        self._options = options
+
+    def diagnosis(self, result: results.Diagnosis) -> schemas.DiagnosisCode:
+        return schemas.DiagnosisCode.model_validate(
+            {
+                "code": result.code,
+                "description": result.description,
+                "confidence": _rounded(result.confidence),
+                "evidence": evidence(self._document, result.evidence),
+                "alternatives": self._alternatives(result.alternatives),
+                "assertion": result.assertion.value,
+                "decided_by": result.decided_by,
+                "role": result.role.value,
+                "rationale": self._rationale(result.rationale),
+                "sequence": result.sequence,
+            }
+        )
+
+    def procedure(self, result: results.Procedure) -> schemas.ProcedureCode:
+        return schemas.ProcedureCode.model_validate(
+            {
+                "code": result.code,
+                "system": result.system.value,
+                "description": result.description,
+                "confidence": _rounded(result.confidence),
+                "modifiers": list(result.modifiers),
+                "units": result.units,
+                "evidence": evidence(self._document, result.evidence),
+                "diagnosis_pointers": list(result.diagnosis_pointers),
+                "alternatives": self._alternatives(result.alternatives),
+                "decided_by": result.decided_by,
+                "rationale": self._rationale(result.rationale),
+            }
+        )
+
+    def em(self, result: results.Em) -> schemas.Em:
+        return schemas.Em.model_validate(
+            {
+                "code": result.code,
+                "method": result.method,
+                "level": result.level,
+                "problems": self._element(result.problems),
+                "data": self._element(result.data),
+                "risk": self._element(result.risk),
+                "confidence": _rounded(result.confidence),
+                "level_by_time": result.level_by_time,
+                "next_level": result.next_level,
+                "rationale": self._rationale(result.rationale),
+            }
+        )
+
+    def _element(self, element: results.Element) -> dict[str, object]:
+        items = [
+            schemas.ElementItem(kind=item.kind, message=item.message, evidence=evidence(self._document, item.evidence))
+            for item in element.items
+        ]
+        return {"level": element.level, "items": items}
+
+    def _alternatives(self, alternatives: Sequence[results.Alternative]) -> list[schemas.Alternative]:
+        return [
+            schemas.Alternative(code=one.code, description=one.description, confidence=_rounded(one.confidence))
+            for one in alternatives[: self._options.max_alternatives]
+        ]
+
+    def _rationale(self, rationale: str) -> str | None:
+        return rationale if self._options.include_rationale else None
+
+
+def _finding(finding: results.Finding) -> schemas.Finding:
+    return schemas.Finding(
+        id=finding.id,
+        severity=finding.severity.value,
+        rule=finding.rule,
+        source=finding.source,
+        message=finding.message,
+        codes=list(finding.codes),
+        suggestion=finding.suggestion,
+    )
+
+
+def _rounded(confidence: float) -> float:
+    return round(float(confidence), CONFIDENCE_DIGITS)

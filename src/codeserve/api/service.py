@@ -1,0 +1,44 @@
+"""What the HTTP application needs of the coding service behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from codeserve.api.schemas import CodeInfo, ExtractRequest, ExtractResponse, ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """`missing` names the stages that did not answer their probe."""
+
+    missing: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        return not self.missing
+
+
+class Timings(Protocol):
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds by stage, in the order in which the stages ran."""
+
+
+class Service(Protocol):
+    async def extract(
+        self, request: ExtractRequest, *, request_id: str, deadline: float
+    ) -> tuple[ExtractResponse, Timings]:
+        """Code one note. `deadline` is a time of the running event loop's clock (`loop.time()`), after which the
+        call is cancelled. Raises CodeserveError."""
+
+    async def ready(self) -> Readiness:
+        """Probe every stage."""
+
+    def models(self) -> Sequence[ModelCard]: ...
+
+    def known_models(self) -> Collection[str]:
+        """Names and aliases that `model_version` may take."""
+
+    def describe(self, code: str) -> CodeInfo | None: ...
