@@ -78,7 +78,7 @@ def tag(folder: Path, text: str) -> tuple[Entity, ...]:
     ("text", "wanted"),
     [
         ("Patient presents with acute chest pain radiating to left arm.", {("problem", "acute chest pain")}),
-        ("HTN: stable, cont lisinopril 10 mg qd.", {("problem", "HTN"), ("medication", "lisinopril")}),
+        ("GERD: stable, cont omeprazole 20 mg qd.", {("problem", "GERD"), ("medication", "omeprazole")}),
         ("She underwent appendectomy in 2015.", {("procedure", "appendectomy")}),
         ("CBC and chest x-ray were normal.", {("test", "CBC"), ("test", "chest x-ray")}),
         ("He was seen for follow-up and will return in two weeks.", set()),
