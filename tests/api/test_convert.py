@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -55,7 +56,7 @@ def test_evidence_is_exact_ordered_and_covers_all_spans(text: str, data: st.Data
     spans = [Span(min(a, b), max(a, b)) for a, b in data.draw(st.lists(st.tuples(point, point), max_size=6))]
     found = evidence(plain_document(text), spans)
     assert all(text[one.start : one.end] == one.text and one.text for one in found)
-    assert all(one.end < later.start for one, later in zip(found, found[1:], strict=False))
+    assert all(one.end < later.start for one, later in pairwise(found))
     for span in spans:
         assert not len(span) or any(one.start <= span.start and span.end <= one.end for one in found)
 
