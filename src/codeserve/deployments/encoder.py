@@ -25,7 +25,9 @@ class MiniLmEncoder:
             self._model = BertModel.from_pretrained(folder, dtype=dtype, add_pooling_layer=False).to(device).eval()
             self._tokenizer = _tokenizer(folder)
         except (OSError, ValueError) as error:
-            raise SetupError(f"the encoder cannot be read ({type(error).__name__})", hint="run `codeserve setup`") from None
+            raise SetupError(
+                f"the encoder cannot be read ({type(error).__name__})", hint="run `codeserve setup`"
+            ) from None
         self._device = device
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:

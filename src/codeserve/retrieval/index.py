@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import bm25s
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 
 from codeserve.errors import SetupError
 from codeserve.retrieval import text
+from codeserve.retrieval.text import Alternatives
 
 Vectors = NDArray[np.float32]
 Encoder = Callable[[Sequence[str]], Vectors]
-BATCH = 256
+BATCH = 64
+LAYOUT = 2  # of the files; a change makes older folders stale
+MANIFEST = "keys.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +32,25 @@ class Entry:
     texts: tuple[str, ...]
 
 
-def content_hash(entries: Sequence[Entry]) -> str:
-    digest = hashlib.sha256()
+def content_hash(entries: Sequence[Entry], encoder: str = "") -> str:
+    """Of everything an index depends on: its documents, the encoder's id, how text is read, and the layout."""
+    digest = hashlib.sha256(f"{LAYOUT} {metadata.version('bm25s')} {encoder} {text.fingerprint()}\n".encode())
     for entry in entries:
         digest.update("\n".join((entry.key, *entry.texts, "")).encode())
     return digest.hexdigest()[:16]
 
 
 def build_index(
-    entries: Sequence[Entry], encode: Encoder | None, folder: Path, progress: Callable[[float], None] = lambda _: None
-) -> None:
-    """Write the index of `entries` into `folder`; without `encode` BM25 alone."""
+    entries: Sequence[Entry],
+    encode: Encoder | None,
+    folder: Path,
+    progress: Callable[[float], None] = lambda _: None,
+    encoder: str = "",
+) -> dict[str, object]:
+    """Write the index of `entries` into `folder`; without `encode` BM25 alone. Gives what stands in its manifest.
+
+    `encoder` names what `encode` is; `progress` takes the share done, 0 to 1.
+    """
     texts = [name for entry in entries for name in entry.texts]
     owners = np.repeat(np.arange(len(entries), dtype=np.int32), [len(entry.texts) for entry in entries])
     bm25 = bm25s.BM25(k1=0.9, b=0.6)
@@ -47,55 +59,130 @@ def build_index(
     np.save(folder / "owners.npy", owners)
     if encode is not None:
         np.save(folder / "dense.npy", _encode_all(texts, encode, progress))
-    keys = [entry.key for entry in entries]
-    (folder / "keys.json").write_bytes(orjson.dumps({"keys": keys, "hash": content_hash(entries)}))
+    manifest: dict[str, object] = {
+        "hash": content_hash(entries, encoder),
+        "encoder": encoder,
+        "texts": len(texts),
+        "keys": [entry.key for entry in entries],
+    }
+    (folder / MANIFEST).write_bytes(orjson.dumps(manifest))
     progress(1.0)
+    return manifest
+
+
+def index_is_current(folder: Path, content: str) -> bool:
+    """Whether `folder` holds a whole index made from `content` (a `content_hash`)."""
+    file = folder / MANIFEST
+    return file.is_file() and orjson.loads(file.read_bytes()).get("hash") == content
 
 
 def _encode_all(texts: Sequence[str], encode: Encoder, progress: Callable[[float], None]) -> NDArray[np.float16]:
-    """Vectors of all texts; sorted by length, since a batch is padded to its longest."""
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    vectors: NDArray[np.float16] | None = None
-    for begin in range(0, len(order), BATCH):
-        batch = order[begin : begin + BATCH]
-        encoded = encode([texts[i] for i in batch])
-        if vectors is None:
-            vectors = np.zeros((len(texts), encoded.shape[1]), dtype=np.float16)
-        vectors[batch] = encoded
-        progress(min(0.99, (begin + len(batch)) / len(texts)))
-    assert vectors is not None
-    return vectors
+    """Vectors of all texts; each text once, sorted by length, since a batch is padded to its longest."""
+    distinct = sorted(set(texts), key=lambda name: (len(name), name))
+    parts: list[NDArray[np.float16]] = []
+    for begin in range(0, len(distinct), BATCH):
+        parts.append(encode(distinct[begin : begin + BATCH]).astype(np.float16))
+        progress(min(0.99, (begin + BATCH) / len(distinct)))
+    place = {name: i for i, name in enumerate(distinct)}
+    return np.asarray(np.concatenate(parts)[[place[name] for name in texts]])
 
 
 class Index:
-    """A built index, read-only. Scores are one number a document: the best of its texts."""
+    """A built index, read-only. Scores are one number a text; `best` makes them one a document."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises SetupError when a file is missing or broken."""
         try:
-            held = orjson.loads((folder / "keys.json").read_bytes())
+            held = orjson.loads((folder / MANIFEST).read_bytes())
             self._bm25 = bm25s.BM25.load(folder, mmap=True, show_progress=False)
             self._owners = np.load(folder / "owners.npy", mmap_mode="r")
             dense = folder / "dense.npy"
+            # BLAS has no product for halves: on disk they are halves, in memory singles.
             self._dense = np.load(dense).astype(np.float32) if dense.exists() else None
         except (OSError, ValueError) as error:
-            raise SetupError(f"the search index is not whole ({error})", hint="run `codeserve setup`") from None
+            reason = type(error).__name__
+            raise SetupError(f"the search index is not whole ({reason})", hint="run `codeserve setup`") from None
         self.keys: tuple[str, ...] = tuple(held["keys"])
         self.hash: str = held["hash"]
         self._starts = np.flatnonzero(np.r_[True, np.diff(self._owners) > 0])
-        self._vocabulary = self._bm25.vocab_dict
+        self._words = _Words(self._bm25, len(self._owners))
 
     @property
     def has_dense(self) -> bool:
         return self._dense is not None
 
+    def best(self, scores: Vectors) -> Vectors:
+        """The best of each document's texts, along the last axis."""
+        return np.asarray(np.maximum.reduceat(scores, self._starts, axis=-1), dtype=np.float32)
+
     def bm25(self, terms: Sequence[str]) -> Vectors:
-        """BM25 by document; zeros where no term is known."""
-        known = [term for term in terms if term in self._vocabulary]
+        """BM25 by text; zeros where no term is known."""
+        known = [term for term in terms if term in self._bm25.vocab_dict]
         if not known:
-            return np.zeros(len(self.keys), dtype=np.float32)
-        return np.asarray(np.maximum.reduceat(self._bm25.get_scores(known), self._starts), dtype=np.float32)
+            return np.zeros(len(self._owners), dtype=np.float32)
+        return np.asarray(self._bm25.get_scores(known), dtype=np.float32)
+
+    def overlap(self, said: Sequence[tuple[Alternatives, float]], faith: float) -> tuple[Vectors, Vectors]:
+        """How much of the query each text says, and how much of each text the query says; both in [0, 1], by text.
+
+        `said` are the query's groups with their weights; an alternative counts `faith` times as much as the words
+        themselves. Words weigh by how rare they are.
+        """
+        return self._words.overlap(said, faith)
 
     def dense(self, queries: Vectors) -> Vectors:
-        """Cosine by query and document, shape (queries, documents)."""
+        """Cosine by query and text, shape (queries, texts)."""
         assert self._dense is not None
-        return np.asarray(np.maximum.reduceat(queries @ self._dense.T, self._starts, axis=1))
+        return np.asarray(queries @ self._dense.T, dtype=np.float32)
+
+
+class _Words:
+    """Which texts hold a word, and what the word weighs."""
+
+    def __init__(self, bm25: bm25s.BM25, count: int) -> None:
+        self._ids: dict[str, int] = bm25.vocab_dict
+        self._texts = np.asarray(bm25.scores["indices"])
+        self._starts = np.asarray(bm25.scores["indptr"])
+        frequency = np.diff(self._starts).astype(np.float32)
+        self._weights = np.log1p((count - frequency + 0.5) / (frequency + 0.5)).astype(np.float32)
+        for word in text.weightless():
+            if word in self._ids:
+                self._weights[self._ids[word]] = 0.0
+        self._unknown = float(np.median(self._weights))
+        self._count = count
+        self._totals = np.zeros(count, dtype=np.float32)
+        np.add.at(self._totals, self._texts, np.repeat(self._weights, np.diff(self._starts)))
+
+    def weight(self, word: str) -> float:
+        place = self._ids.get(word)
+        return self._unknown if place is None else float(self._weights[place])
+
+    def overlap(self, said: Sequence[tuple[Alternatives, float]], faith: float) -> tuple[Vectors, Vectors]:
+        told = np.zeros(self._count, dtype=np.float32)
+        total = 0.0
+        words: dict[str, float] = {}
+        for alternatives, weight in said:
+            own = sum(self.weight(word) for word in alternatives[0])
+            total += weight * own
+            told += weight * own * self._group(alternatives, faith)
+            words.update((word, 1.0) for alternative in alternatives for word in alternative)
+        covered = np.zeros(self._count, dtype=np.float32)
+        for word in words:
+            covered[self._having(word)] += self.weight(word)
+        return told / max(total, 1e-6), covered / np.maximum(self._totals, 1e-6)
+
+    def _group(self, alternatives: Alternatives, faith: float) -> Vectors:
+        found = np.zeros(self._count, dtype=np.float32)
+        for place, alternative in enumerate(alternatives):
+            share = np.zeros(self._count, dtype=np.float32)
+            total = sum(self.weight(word) for word in alternative)
+            for word in set(alternative):
+                share[self._having(word)] += self.weight(word) / max(total, 1e-6)
+            np.maximum(found, share if place == 0 else faith * share, out=found)
+        return found
+
+    def _having(self, word: str) -> NDArray[np.int32]:
+        place = self._ids.get(word)
+        if place is None:
+            return np.zeros(0, dtype=np.int32)
+        return np.asarray(self._texts[self._starts[place] : self._starts[place + 1]])
