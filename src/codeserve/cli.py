@@ -38,3 +38,147 @@ def main() -> None:
         if error.hint:
             errors.print(f"  {error.hint}", soft_wrap=True)
         sys.exit(1)
+
+
+@app.command()
+def setup() -> None:
+    """Prepare models and tables; what is there already is left alone.
+
+    Example: `codeserve setup`
+    """
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    from codeserve import setup as preparation
+
+    steps = preparation.steps(home())
+    columns = (TextColumn("{task.description:32}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks = {step.name: bars.add_task(step.title, total=1.0) for step in steps}
+        preparation.run(home(), steps, lambda step, share: bars.update(tasks[step.name], completed=share))
+
+
+@app.command()
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; the configuration's if not given.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; the configuration's if not given.")] = None,
+    example: Annotated[Path | None, typer.Option(help="Code this note once the service is ready.")] = None,
+    wait_s: Annotated[float, typer.Option(help="Give up when the service is not ready after so many seconds.")] = 300,
+) -> None:
+    """Start the service on a Ray cluster of its own and keep serving. Ctrl-C or SIGTERM drains and stops it.
+
+    Examples: `codeserve serve`, `codeserve serve --port 8080 --example examples/notes/ankle_injury.txt`
+    """
+    from codeserve.deployments.serving import serve_until_stopped
+
+    serve_until_stopped(config, host, port, example, wait_s, console)
+
+
+@app.command()
+def code(
+    note: Annotated[Path, typer.Argument(help="A text file with one note, or - for standard input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
+    encounter: Annotated[Path | None, typer.Option(help="JSON file with the encounter's fields.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Code one note in this process; no server is needed.
+
+    Examples: `codeserve code examples/notes/ankle_injury.txt`, `codeserve code - --json < note.txt`
+    """
+    from codeserve.commands import code_one
+
+    code_one(note, encounter, config, as_json, console)
+
+
+@app.command()
+def batch(
+    source: Annotated[Path, typer.Argument(help="JSON Lines, a request body a line.")],
+    target: Annotated[Path, typer.Argument(help="JSON Lines, a response or a problem document a line, same order.")],
+    resume: Annotated[bool, typer.Option(help="Go on behind the lines that TARGET holds already.")] = False,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Notes under way at once.")] = 16,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Code many notes in this process. A bad line becomes a problem document on its line, the rest goes on.
+
+    Examples: `codeserve batch notes.jsonl codes.jsonl`, `codeserve batch notes.jsonl codes.jsonl --resume`
+    """
+    from codeserve.commands import code_many
+
+    code_many(source, target, resume, concurrency, config, console)
+
+
+@app.command()
+def lookup(
+    term: Annotated[str, typer.Argument(help="Words that name a condition or a service.")],
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many candidates.")] = 10,
+    procedures: Annotated[bool, typer.Option("--procedures", help="Search CPT and HCPCS instead.")] = False,
+) -> None:
+    """Show the candidate codes that retrieval finds for a term.
+
+    Examples: `codeserve lookup "type 2 diabetes with neuropathy"`, `codeserve lookup --procedures "knee injection"`
+    """
+    from codeserve.commands import look_up
+
+    look_up(term, limit, procedures, console)
+
+
+@app.command()
+def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Say what is installed and prepared, what is missing, and the command that mends it.
+
+    Example: `codeserve doctor`
+    """
+    from codeserve.commands import examine
+
+    if not examine(config, console):
+        raise typer.Exit(1)
+
+
+KeysFile = Annotated[Path, typer.Option("--file", help="The file of hashed keys.")]
+DEFAULT_KEYS = Path("keys.txt")
+
+
+@keys_app.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Who the key is for, such as the adapter's name.")],
+    file: KeysFile = DEFAULT_KEYS,
+    scope: Annotated[list[str] | None, typer.Option(help="extract or read; none given: all.")] = None,
+) -> None:
+    """Make a key, store its hash, and show the key once.
+
+    Example: `codeserve keys create drchrono-adapter --file keys.txt`
+    """
+    from codeserve.api import auth
+
+    secret = auth.add_key(file, name, tuple(scope or ()))
+    console.print(secret, soft_wrap=True, highlight=False)
+    errors.print(f"Stored hashed in {file}. Keep the key: it is not shown again.", style="dim")
+
+
+@keys_app.command("list")
+def keys_list(file: KeysFile = DEFAULT_KEYS) -> None:
+    """List the names of the keys.
+
+    Example: `codeserve keys list --file keys.txt`
+    """
+    from codeserve.api import auth
+
+    for key in auth.list_keys(file):
+        console.print(f"{key.name}\t{' '.join(sorted(key.scopes)) or 'all'}", highlight=False)
+
+
+@keys_app.command("revoke")
+def keys_revoke(name: Annotated[str, typer.Argument(help="The key's name.")], file: KeysFile = DEFAULT_KEYS) -> None:
+    """Take a key away.
+
+    Example: `codeserve keys revoke drchrono-adapter --file keys.txt`
+    """
+    from codeserve.api import auth
+
+    if not auth.revoke(file, name):
+        errors.print(f"there is no key named {name} in {file}")
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

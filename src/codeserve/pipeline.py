@@ -20,7 +20,7 @@ from codeserve.rules.em import decide_em
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.findings import check
 from codeserve.rules.problems import find_problems, questions
-from codeserve.rules.procedures import decide_procedures, procedure_questions
+from codeserve.rules.procedures import ProcedureTerms, decide_procedures, done, procedure_questions
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Route
 from codeserve.rules.routing import route
 from codeserve.tagging.assertion import assert_entities
@@ -39,6 +39,7 @@ class Knowledge:
     encode: Encode
     codesets: CodeSets
     lexicon: Lexicon
+    procedure_terms: ProcedureTerms
     window: int = 224
     overlap: int = 32
     threshold: float = 0.95
@@ -91,17 +92,19 @@ async def code_note(
     with timings.stage("tag"):
         found = await tag(document.text, chunks)
     with timings.stage("ask"):
-        entities = _assert(document, merge(found))
+        entities = _assert(document, merge(found, chunks))
         problems = find_problems(document, entities, encounter, knowledge.lexicon.scan)
+        services = done(document, knowledge.procedure_terms)
         asked = questions(problems, document, encounter)
-        done = procedure_questions(document, entities, first_id=len(asked))
+        asked_of_services = procedure_questions(document, services, first_id=len(asked))
     with timings.stage("reason"):
-        answers = await reason((*asked, *done))
+        answers = await reason((*asked, *asked_of_services))
     with timings.stage("decide"):
-        diagnoses = decide(problems, answers[: len(asked)], document, encounter, knowledge.codesets)
-        procedures = decide_procedures(done, answers[len(asked) :], document, diagnoses, encounter)
-        em = decide_em(document, entities, diagnoses, procedures, encounter)
-        findings = check(diagnoses, procedures, em, encounter, knowledge.codesets)
+        codesets = knowledge.codesets
+        diagnoses = decide(problems, answers[: len(asked)], document, encounter, codesets)
+        procedures = decide_procedures(services, answers[len(asked) :], document, diagnoses, codesets.procedures)
+        em = decide_em(document, diagnoses, procedures, encounter)
+        findings = check(diagnoses, procedures, em, encounter, codesets)
         routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)
     return Coded(document, diagnoses, procedures, em, findings, routed)
 

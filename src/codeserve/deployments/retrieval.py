@@ -6,7 +6,7 @@ from codeserve.codesets import CodeSets
 from codeserve.config import RetrieverSettings
 from codeserve.retrieval.index import Index
 from codeserve.retrieval.lexicon import Lexicon
-from codeserve.retrieval.retriever import Retriever, Shelf
+from codeserve.retrieval.retriever import Retriever
 from codeserve.setup import Artifacts
 
 
@@ -17,6 +17,5 @@ def load_retriever(at: Artifacts, settings: RetrieverSettings) -> Retriever:
         from codeserve.deployments.encoder import MiniLmEncoder
 
         encode = MiniLmEncoder(at.encoder)
-    diagnoses = Shelf(Index(at.index / "diagnoses"), {c.key: c.description for c in codesets.concepts.all()})
-    procedures = Shelf(Index(at.index / "procedures"), {p.code: p.description for p in codesets.procedures.all()})
+    diagnoses, procedures = Index(at.index / "diagnoses"), Index(at.index / "procedures")
     return Retriever(diagnoses, procedures, Lexicon.load(), codesets.concepts, codesets.procedures, encode)

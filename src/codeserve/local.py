@@ -1,0 +1,60 @@
+"""The whole chain in this process, without Ray: for the command line and for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from codeserve.config import AppSettings
+from codeserve.errors import CodeserveError
+from codeserve.reasoning.questions import Answer, Question
+from codeserve.reasoning.reasoner import Reasoner
+from codeserve.service import CodingService, load_knowledge
+from codeserve.tagging.core import TaggerModel
+from codeserve.tagging.entities import Chunk, Entity
+from codeserve.tagging.post import decode
+
+TAG_BATCH = 16
+
+
+class LocalStages:
+    """Tagger and reasoner in this process. Model calls run in a thread, so that notes overlap."""
+
+    def __init__(self, tagger: TaggerModel, reasoner: Reasoner) -> None:
+        self._tagger = tagger
+        self._reasoner = reasoner
+        self._one_at_a_time = asyncio.Lock()
+
+    async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
+        found: list[tuple[Entity, ...]] = []
+        for begin in range(0, len(chunks), TAG_BATCH):
+            batch = chunks[begin : begin + TAG_BATCH]
+            async with self._one_at_a_time:
+                labelled = await asyncio.to_thread(self._tagger.run, [chunk.ids for chunk in batch])
+            found += [decode(p, c, self._tagger.labels, text) for p, c in zip(labelled, batch, strict=True)]
+        return found
+
+    async def reason(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
+        return await self._reasoner.answer(questions)
+
+    async def missing(self) -> tuple[str, ...]:
+        try:
+            await self._reasoner.engine.check()
+        except CodeserveError:
+            return ("Reasoner",)
+        return ()
+
+
+@asynccontextmanager
+async def local_service(settings: AppSettings) -> AsyncIterator[CodingService]:
+    """A coding service with its engine started; the engine is stopped on the way out."""
+    from codeserve.deployments.loading import load_reasoner, load_tagger
+
+    reasoner = load_reasoner(settings.model_set)
+    tagger = load_tagger(settings.model_set.tagger)
+    await reasoner.engine.start()
+    try:
+        yield CodingService(load_knowledge(settings), settings.model_set, LocalStages(tagger, reasoner))
+    finally:
+        await reasoner.engine.stop()

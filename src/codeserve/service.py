@@ -1,0 +1,142 @@
+"""The coding service: one note in, one answer out, whatever carries it (a replica's handles or this very process)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Collection, Sequence
+from typing import Protocol
+
+from codeserve import __version__, pipeline
+from codeserve.api import schemas
+from codeserve.api.convert import to_encounter, to_response
+from codeserve.api.service import Readiness
+from codeserve.codesets import CodeSets
+from codeserve.config import EMBEDDED, AppSettings, ModelSet, home
+from codeserve.errors import NotFound
+from codeserve.notes.redaction import Redactor
+from codeserve.pipeline import Knowledge, Timings
+from codeserve.reasoning.questions import Answer, Question
+from codeserve.retrieval.lexicon import Lexicon
+from codeserve.rules.procedures import ProcedureTerms
+from codeserve.setup import ready
+from codeserve.tagging.assertion import load_rules
+from codeserve.tagging.entities import Chunk, Entity
+from codeserve.tagging.pre import load_encoder
+
+
+class Stages(Protocol):
+    """The two model stages, wherever they run. Both raise CodeserveError."""
+
+    def tag(self, text: str, chunks: Sequence[Chunk]) -> Awaitable[Sequence[Sequence[Entity]]]: ...
+
+    def reason(self, questions: Sequence[Question]) -> Awaitable[Sequence[Answer]]: ...
+
+    async def missing(self) -> tuple[str, ...]: ...
+
+
+def load_knowledge(settings: AppSettings) -> Knowledge:
+    """What a gateway holds. Raises SetupError where the set-up has not been run."""
+    from codeserve.deployments.folders import model_folder
+
+    at = ready(home())
+    codesets = CodeSets.load(at.tables)
+    tagger = settings.model_set.tagger
+    load_rules()
+    return Knowledge(
+        redactor=Redactor(),
+        encode=load_encoder(model_folder(tagger.model, at.tagger)),
+        codesets=codesets,
+        lexicon=Lexicon.load(),
+        procedure_terms=ProcedureTerms(codesets.procedures),
+        window=tagger.window,
+        overlap=tagger.overlap,
+        threshold=settings.gateway.auto_post_threshold,
+        mode=settings.gateway.mode,
+    )
+
+
+def versions(model_set: ModelSet, codesets: CodeSets) -> dict[str, str]:
+    """The version of every model, table and lexicon that takes part in an answer."""
+    at = ready(home())
+    named = {"tagger": (model_set.tagger.model, at.tagger), "reasoner": (model_set.reasoner.model, at.reasoner)}
+    models = {part: folder.name if model == EMBEDDED else model for part, (model, folder) in named.items()}
+    return {
+        "codeserve": __version__,
+        **models,
+        "index": at.index.name,
+        "lexicon": lexicon_version(),
+        **codesets.versions,
+    }
+
+
+def lexicon_version() -> str:
+    from codeserve.artifacts import DATA, digest
+
+    return digest([DATA / "lexicon"])
+
+
+class CodingService:
+    """Implements `api.service.Service` over the pipeline."""
+
+    def __init__(self, knowledge: Knowledge, model_set: ModelSet, stages: Stages) -> None:
+        self._knowledge = knowledge
+        self._model_set = model_set
+        self._stages = stages
+        self._models = schemas.Models(name=model_set.name, versions=versions(model_set, knowledge.codesets))
+
+    async def extract(
+        self, request: schemas.ExtractRequest, *, request_id: str, deadline: float
+    ) -> tuple[schemas.ExtractResponse, Timings]:
+        """Code one note. Raises NotFound for an unknown `model_version`, and what the stages raise."""
+        if request.model_version is not None and request.model_version not in self.known_models():
+            raise NotFound("there is no such model_version", field="model_version", hint="see GET /v1/models")
+        timings = Timings()
+        encounter, identifiers = to_encounter(request)
+        coded = await pipeline.code_note(
+            request.text, identifiers, encounter, self._knowledge, self._stages.tag, self._stages.reason, timings
+        )
+        with timings.stage("assemble"):
+            response = to_response(
+                request,
+                coded.document,
+                diagnoses=coded.diagnoses,
+                procedures=coded.procedures,
+                em=coded.em,
+                findings=coded.findings,
+                route=coded.route,
+                models=self._models,
+            )
+        return response, timings
+
+    async def code(self, request: schemas.ExtractRequest) -> schemas.ExtractResponse:
+        """The same without a deadline, for the command line."""
+        response, _ = await self.extract(request, request_id="", deadline=asyncio.get_running_loop().time() + 3600)
+        return response
+
+    async def ready(self) -> Readiness:
+        return Readiness(await self._stages.missing())
+
+    def models(self) -> Sequence[schemas.ModelCard]:
+        one = self._model_set
+        return [
+            schemas.ModelCard(name=one.name, aliases=list(one.aliases), default=True, versions=self._models.versions)
+        ]
+
+    def known_models(self) -> Collection[str]:
+        return (self._model_set.name, *self._model_set.aliases)
+
+    def describe(self, code: str) -> schemas.CodeInfo | None:
+        info = self._knowledge.codesets.describe(code)
+        if info is None:
+            return None
+        return schemas.CodeInfo.model_validate(
+            {
+                "code": info.code,
+                "system": info.system.value,
+                "description": info.description,
+                "billable": info.billable,
+                "parents": [{"code": c, "description": d} for c, d in info.parents],
+                "notes": {kind: list(texts) for kind, texts in info.notes.items()}
+                | ({"inclusionTerm": list(info.inclusion_terms)} if info.inclusion_terms else {}),
+            }
+        )
