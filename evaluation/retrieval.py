@@ -13,14 +13,17 @@ import argparse
 import csv
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from codeserve.codesets import CodeSets, store
+from codeserve.codesets.procedures import Procedures
 from codeserve.reasoning.questions import Question, System
-from codeserve.retrieval.entries import diagnosis_entries, procedure_entries
+from codeserve.retrieval.entries import diagnosis_entries, procedure_entries, without_nos
 from codeserve.retrieval.index import Encoder, Entry, Index, build_index
 from codeserve.retrieval.lexicon import Lexicon
 from codeserve.retrieval.retriever import Retriever
@@ -65,20 +68,30 @@ class Cached:
         np.savez(self.path, texts=np.array(list(self.known)), vectors=np.array(list(self.known.values())))
 
 
-def without(entries: Iterable[Entry], share: int) -> tuple[list[Entry], list[Pair]]:
-    """Entries less one in `share` of their later texts, and those as (text, key); a text of several entries stays."""
+def without(entries: Iterable[Entry], terms: Mapping[str, Sequence[str]]) -> tuple[list[Entry], list[Pair]]:
+    """Entries less one in five of `terms` (by key), and those as (term, key); one that names several codes stays."""
     listed = list(entries)
-    uses: dict[str, int] = {}
-    for entry in listed:
-        for text in entry.texts:
-            uses[text] = uses.get(text, 0) + 1
-    held = {text for e in listed for text in e.texts[1:] if not part(text, share) and uses[text] == 1}
-    held -= {text for text in held if "," in text and len(text) > 60}
-    left = [Entry(e.key, tuple(text for text in e.texts if text not in held)) for e in listed]
-    return left, [(text, e.key) for e in listed for text in e.texts if text in held]
+    uses = Counter(text for entry in listed for text in entry.texts)
+    held = {e.key: {t for t in terms[e.key] if t in e.texts[1:] and not part(t, 5) and uses[t] == 1} for e in listed}
+    left = [Entry(e.key, tuple(text for text in e.texts if text not in held[e.key])) for e in listed]
+    return left, [(t, e.key) for e in listed for t in sorted(held[e.key])]
 
 
-def recall(retriever: Retriever, pairs: Sequence[Pair], system: System) -> str:
+def diagnoses(sets: CodeSets) -> tuple[list[Entry], list[Pair]]:
+    said = {c.key: [without_nos(t) for t in c.inclusion_terms] for c in sets.concepts.all()}
+    return without(diagnosis_entries(sets.concepts), said)
+
+
+def procedures(sets: CodeSets) -> tuple[list[Entry], list[Pair], Procedures]:
+    """Also the table without the terms that are asked."""
+    entries, pairs = without(procedure_entries(sets.procedures), {r.code: r.terms for r in sets.procedures.all()})
+    texts = {entry.key: entry.texts for entry in entries}
+    rows = [replace(row, terms=tuple(t for t in row.terms if t in texts[row.code])) for row in sets.procedures.all()]
+    return entries, pairs, Procedures(rows, sets.procedures.sha256)
+
+
+def recall(retriever: Retriever, pairs: Sequence[Pair], system: System) -> tuple[str, list[str]]:
+    """A line of figures, and the questions whose code was not found."""
     questions = [Question(i, system, term) for i, (term, _) in enumerate(pairs)]
     begun = time.perf_counter()
     found = [retriever.search(questions[i : i + 8]) for i in range(0, len(questions), 8)]
@@ -124,14 +137,14 @@ def main() -> None:
         store.build(tables)
     sets = CodeSets.load(tables)
     encode = Cached(args.folder / "vectors.npz") if args.dense else None
-    entries, terms = without(diagnosis_entries(sets.concepts), 5)
-    codes, procedures = without(procedure_entries(sets.procedures), 5)
+    entries, terms = diagnoses(sets)
+    codes, asked, table = procedures(sets)
     for name, listed in (("diagnoses", entries), ("procedures", codes)):
         (args.folder / name).mkdir(exist_ok=True)
         build_index(listed, encode, args.folder / name)
     shelves = Index(args.folder / "diagnoses"), Index(args.folder / "procedures")
-    bare = Retriever(*shelves, Lexicon(()), sets.concepts, sets.procedures, encode)
-    known = Retriever(*shelves, Lexicon.load(), sets.concepts, sets.procedures, encode)
+    bare = Retriever(*shelves, Lexicon(()), sets.concepts, table, encode)
+    known = Retriever(*shelves, Lexicon.load(), sets.concepts, table, encode)
     print("questions                 n  first  in 5   in 20")
     runs = [(name, bare, pairs, System.ICD10CM) for name, pairs in questions_of(sets, Lexicon.load()).items()]
     terms = [pair for pair in terms if pair[1][0] not in "VWXY"]
@@ -140,7 +153,7 @@ def main() -> None:
         ("inclusion test", bare, [p for p in terms if part(p[1], 2) == 1], System.ICD10CM),
         ("plain, no lexicon", bare, plain_terms(sets), System.ICD10CM),
         ("plain, lexicon", known, plain_terms(sets), System.ICD10CM),
-        ("procedures", bare, procedures, System.CPT),
+        ("procedures", bare, asked, System.CPT),
     ]
     for name, retriever, pairs, system in runs:
         line, missed = recall(retriever, pairs, system)

@@ -37,6 +37,10 @@ def plain(title: str) -> str:
     return said[:1].upper() + said[1:]
 
 
+def without_nos(term: str) -> str:
+    return _NOS.sub("", term)
+
+
 def _with_context(concepts: Concepts) -> list[tuple[Concept, tuple[str, ...]]]:
     """Each concept with its category's title where its own words do not tell what it is about.
 
@@ -50,5 +54,5 @@ def _with_context(concepts: Concepts) -> list[tuple[Concept, tuple[str, ...]]]:
 
 def _texts(concept: Concept, context: tuple[str, ...]) -> tuple[str, ...]:
     title = concept.description
-    named = (title, plain(title), *(_NOS.sub("", term) for term in concept.inclusion_terms))
+    named = (title, plain(title), *map(without_nos, concept.inclusion_terms))
     return tuple(dict.fromkeys((*(name for name in named if name), *(f"{title}, {above}" for above in context))))

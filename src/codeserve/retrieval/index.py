@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -20,6 +22,7 @@ from codeserve.retrieval.text import Alternatives
 Vectors = NDArray[np.float32]
 Encoder = Callable[[Sequence[str]], Vectors]
 BATCH = 64
+_SHORTEST, _SIMILAR = 6, 0.84  # letters of a stem that may be misspelt; similarity to what is meant
 LAYOUT = 2  # of the files; a change makes older folders stale
 MANIFEST = "keys.json"
 
@@ -122,6 +125,13 @@ class Index:
             return np.zeros(len(self._owners), dtype=np.float32)
         return np.asarray(self._bm25.get_scores(known), dtype=np.float32)
 
+    def spelt(self, alternatives: Alternatives) -> Alternatives:
+        """With the nearest known word where no text holds a query's only word."""
+        if len(alternatives) > 1 or len(alternatives[0]) > 1:
+            return alternatives
+        near = self._words.nearest(alternatives[0][0])
+        return alternatives if near is None else (*alternatives, (near,))
+
     def overlap(self, said: Sequence[tuple[Alternatives, float]], faith: float) -> tuple[Vectors, Vectors]:
         """How much of the query each text says, and how much of each text the query says; both in [0, 1], by text.
 
@@ -130,10 +140,10 @@ class Index:
         """
         return self._words.overlap(said, faith)
 
-    def dense(self, queries: Vectors) -> Vectors:
-        """Cosine by query and text, shape (queries, texts)."""
+    def dense(self, query: Vectors) -> Vectors:
+        """Cosine by text of one query's vector, shape (width,). Call only where `has_dense`."""
         assert self._dense is not None
-        return np.asarray(queries @ self._dense.T, dtype=np.float32)
+        return np.asarray(self._dense @ query, dtype=np.float32)
 
 
 class _Words:
@@ -141,6 +151,9 @@ class _Words:
 
     def __init__(self, bm25: bm25s.BM25, count: int) -> None:
         self._ids: dict[str, int] = bm25.vocab_dict
+        self._beginnings: dict[str, list[str]] = defaultdict(list)
+        for word in sorted(self._ids):
+            self._beginnings[word[:2]].append(word)
         self._texts = np.asarray(bm25.scores["indices"])
         self._starts = np.asarray(bm25.scores["indptr"])
         frequency = np.diff(self._starts).astype(np.float32)
@@ -180,6 +193,13 @@ class _Words:
                 share[self._having(word)] += self.weight(word) / max(total, 1e-6)
             np.maximum(found, share if place == 0 else faith * share, out=found)
         return found
+
+    def nearest(self, word: str) -> str | None:
+        """For a word that no text holds the most similar one of the same beginning, as for a slip of the pen."""
+        if word in self._ids or len(word) < _SHORTEST:
+            return None
+        alike = self._beginnings.get(word[:2], ())
+        return next(iter(difflib.get_close_matches(word, alike, n=1, cutoff=_SIMILAR)), None)
 
     def _having(self, word: str) -> NDArray[np.int32]:
         place = self._ids.get(word)

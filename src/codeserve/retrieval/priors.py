@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from codeserve.reasoning.questions import Question
 from codeserve.retrieval import text
+from codeserve.retrieval.entries import plain
 from codeserve.retrieval.index import Vectors
 
 Marks = NDArray[np.bool_]
@@ -20,8 +21,9 @@ class Priors:
     """The factors of one list of codes, by question."""
 
     def __init__(self, keys: Sequence[str], titles: Sequence[str]) -> None:
+        said = [plain(title) for title in titles]
         self._titles = [
-            (re.compile(row["unless"], re.I), float(row["factor"]), _matching(re.compile(row["title"], re.I), titles))
+            (re.compile(row["unless"], re.I), float(row["factor"]), _matching(re.compile(row["title"], re.I), said))
             for row in text.rows("priors.tsv")
         ]
         self._people = [(row, _within(row["codes"], keys)) for row in text.rows("people.tsv")]

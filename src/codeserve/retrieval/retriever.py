@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codeserve.codesets.concepts import Concept, Concepts
-from codeserve.codesets.procedures import ProcedureCode, Procedures
+from codeserve.codesets.concepts import Concepts
+from codeserve.codesets.procedures import Procedures
 from codeserve.reasoning.questions import Candidate, Question, System
 from codeserve.retrieval import text
 from codeserve.retrieval.entries import diagnosis_entries, procedure_entries
 from codeserve.retrieval.index import Encoder, Index, Vectors
-from codeserve.retrieval.lexicon import Lexicon, LexiconHit, fillers
+from codeserve.retrieval.lexicon import Lexicon, LexiconHit, Row, fillers
 from codeserve.retrieval.priors import Priors
 
 __all__ = ["Retriever", "Shelf", "diagnosis_entries", "procedure_entries"]
 
-# Measured by evaluation/retrieval.py on terms whose texts the index does not hold.
-TOLD, COVERED, BM25, DENSE = 0.40, 0.25, 0.15, 0.40
+# Chosen on the "tune" halves of evaluation/retrieval.py: how much of the question a text says, how much of the text the
+# question says, BM25, the cosine.
+TOLD, COVERED, BM25, DENSE = 1.0, 1.0, 0.1, 2.0
 FAITH = 0.9  # a synonym, against the word itself
 DETAIL = 0.25  # a word of the details, against one of the term
-DENSE_FLOOR = 0.2  # a cosine below says nothing
-LEXICON_FLOOR = 0.9
+COSINE_FLOOR = 0.2  # a cosine below says nothing
+LEXICON_FLOOR = 0.9  # the score of a lexicon's code that is not certain
 NEAR = 0.55  # the cosine from which "dense" counts as a source
+# What a service still needs although its code is settled by its name.
+SETTLED = frozenset({"side", "units"})
 
 
 class Shelf:
     """One index with the titles of its documents and the priors that they carry."""
 
-    def __init__(self, index: Index, titles: dict[str, str]) -> None:
+    def __init__(self, index: Index, titles: Mapping[str, str], systems: Mapping[str, System] | None = None) -> None:
+        """`systems` of the codes that are not ICD-10-CM's."""
         self.index = index
+        self._systems = systems or {}
         self.titles = [titles[key] for key in index.keys]
         self.place = {key: i for i, key in enumerate(index.keys)}
         self._priors = Priors(index.keys, self.titles)
@@ -41,16 +46,39 @@ class Shelf:
         """One score in [0, 1] a document; `cosine` by text, None without dense vectors."""
         said = [(group, 1.0) for group in text.groups(question.term)]
         said += [(group, DETAIL) for detail in question.details for group in text.groups(detail)]
+        said = [(self.index.spelt(alternatives), weight) for alternatives, weight in said]
         told, covered = self.index.overlap(said, FAITH)
         bm25 = self.index.bm25([word for alternatives, _ in said for word in alternatives[0]])
-        bm25 = bm25 / max(float(bm25.max(initial=0.0)), 1e-6)
-        scores = TOLD * told + COVERED * covered * told + BM25 * bm25
+        scores = TOLD * told + COVERED * covered * told + BM25 * bm25 / max(float(bm25.max(initial=0.0)), 1e-6)
         whole = TOLD + COVERED + BM25
         if cosine is not None:
-            scores = scores + DENSE * np.clip((cosine - DENSE_FLOOR) / (1 - DENSE_FLOOR), 0, 1)
+            scores = scores + DENSE * np.clip((cosine - COSINE_FLOOR) / (1 - COSINE_FLOOR), 0, 1)
             whole += DENSE
         best = self.index.best(np.asarray(scores / whole, dtype=np.float32))
         return np.asarray(np.clip(best * self._priors.factors(question), 0, 1), dtype=np.float32)
+
+    def highest(self, question: Question, cosine: Vectors | None, limit: int) -> list[Candidate]:
+        """The best-scored documents, ties by code."""
+        scores = self.score(question, cosine)
+        near = None if cosine is None else self.index.best(cosine)
+        places = _highest(scores, self.index.keys, limit)
+        return [self._candidate(i, float(scores[i]), near is not None and near[i] >= NEAR) for i in places]
+
+    def _candidate(self, place: int, score: float, near: bool) -> Candidate:
+        key = self.index.keys[place]
+        system = self._systems.get(key, System.ICD10CM)
+        return Candidate(key, system, self.titles[place], round(score, 4), ("bm25", "dense") if near else ("bm25",))
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a lexicon's code stands for. `settled`: naming it is enough to choose it."""
+
+    code: str
+    system: System
+    description: str
+    settled: bool
+    terms: tuple[str, ...]
 
 
 class Retriever:
@@ -65,77 +93,74 @@ class Retriever:
         codes: Procedures,
         encode: Encoder | None = None,
     ) -> None:
-        self._diagnoses = Shelf(diagnoses, {concept.key: concept.description for concept in concepts.all()})
-        self._procedures = Shelf(procedures, {row.code: row.description for row in codes.all()})
+        titles = {concept.key: concept.description for concept in concepts.all()}
+        self._diagnoses = Shelf(diagnoses, titles)
+        services = {row.code: row.description for row in codes.all()}
+        self._procedures = Shelf(procedures, services, {row.code: row.system for row in codes.all()})
         self._lexicon = lexicon
+        self._services = Lexicon([Row(term, row.code) for row in codes.all() for term in row.terms])
         self._concepts = concepts
+        self._codes = codes
         self._encode = encode if diagnoses.has_dense and procedures.has_dense else None
-        self._named: dict[tuple[str, ...], list[ProcedureCode]] = defaultdict(list)
-        for row in codes.all():
-            for signature in {text.signature(term) for term in row.terms}:
-                self._named[signature].append(row)
-        self._codes = {row.code: row for row in codes.all()}
         self.version = f"{diagnoses.hash}-{procedures.hash}"
 
     def search(self, questions: Sequence[Question], limit: int = 20) -> list[tuple[Candidate, ...]]:
-        """At most `limit` candidates a question, best first; ties go by code."""
-        if self._encode is None or not questions:
-            return [self._candidates(question, None, limit) for question in questions]
-        vectors = self._encode([_spelt_out(question) for question in questions])
-        return [self._candidates(question, vectors[i], limit) for i, question in enumerate(questions)]
+        """At most `limit` candidates a question, best first; ties go by code.
 
-    def _candidates(self, question: Question, vector: Vectors | None, limit: int) -> tuple[Candidate, ...]:
-        shelf = self._diagnoses if question.system is System.ICD10CM else self._procedures
-        cosine = None if vector is None else shelf.index.dense(vector[None])[0]
-        scores = shelf.score(question, cosine)
-        near = np.zeros(len(scores), dtype=np.float32) if cosine is None else shelf.index.best(cosine)
-        known = list(self._known(question))
-        keys = {candidate.code for candidate in known}
-        found = [self._found(shelf, i, scores, near) for i in _highest(scores, shelf.index.keys, limit)]
-        return tuple([*known, *(candidate for candidate in found if candidate.code not in keys)][:limit])
+        What a lexicon offers comes with the source "lexicon", and first where it is certain.
+        """
+        vectors = self._encode([_spelt_out(question) for question in questions]) if self._encode and questions else None
+        found: list[tuple[Candidate, ...]] = []
+        for place, question in enumerate(questions):
+            shelf = self._diagnoses if question.system is System.ICD10CM else self._procedures
+            cosine = None if vectors is None else shelf.index.dense(vectors[place])
+            found.append(_merge(self._known(question), shelf.highest(question, cosine, limit), limit))
+        return found
 
-    def _found(self, shelf: Shelf, place: int, scores: Vectors, near: Vectors) -> Candidate:
-        key = shelf.index.keys[place]
-        system = self._codes[key].system if shelf is self._procedures else System.ICD10CM
-        sources = ("bm25", "dense") if near[place] >= NEAR else ("bm25",)
-        return Candidate(key, system, shelf.titles[place], round(float(scores[place]), 4), sources)
-
-    def _known(self, question: Question) -> Iterator[Candidate]:
-        """What the lexicon, or the procedure table's own terms, offer for the term."""
-        if question.system is System.ICD10CM:
-            yield from self._from_lexicon(question)
-            return
-        rows = self._named.get(text.signature(question.term), [])
-        certain = len(rows) == 1 and not rows[0].needs and not question.details
-        for row in rows:
-            score = 1.0 if len(rows) == 1 else LEXICON_FLOOR
-            yield Candidate(row.code, row.system, row.description, score, ("lexicon",), certain)
-
-    def _from_lexicon(self, question: Question) -> Iterator[Candidate]:
+    def _known(self, question: Question) -> list[Candidate]:
         """The codes of the term with a detail, where the lexicon knows that, then those of the term alone."""
+        hits = self._hits(question)
+        named = [(named, hit) for hit in hits for named in self._meant(question.system, hit.code)]
+        sole = len({one.code for one, _ in named}) == 1
+        known: dict[str, Candidate] = {}
+        for one, hit in named:
+            certain = sole and hit.certain and one.settled and _agrees(question, one, hit)
+            score = 1.0 if certain else LEXICON_FLOOR
+            known.setdefault(one.code, Candidate(one.code, one.system, one.description, score, ("lexicon",), certain))
+        return list(known.values())
+
+    def _hits(self, question: Question) -> list[LexiconHit]:
+        lexicon = self._lexicon if question.system is System.ICD10CM else self._services
         around = " ".join((question.term, *question.details, question.context))
-        plain = self._lexicon.lookup(question.term, around)
-        longer = [
-            hit
-            for detail in question.details
-            for hit in self._lexicon.lookup(f"{question.term} {detail}", around)
-            if hit.code not in {other.code for other in plain}
-        ]
-        named = [(concept, hit) for hit in (*longer, *plain) for concept in self._concepts.by_stem(hit.code)]
-        sole = len({concept.key for concept, _ in named}) == 1
-        offered: set[str] = set()
-        for concept, hit in named:
-            if concept.key not in offered:
-                offered.add(concept.key)
-                certain = sole and hit.certain and _agrees(question, concept, hit)
-                score = 1.0 if certain or (sole and not longer) else LEXICON_FLOOR
-                yield Candidate(concept.key, System.ICD10CM, concept.description, score, ("lexicon",), certain)
+        plain = lexicon.lookup(question.term, around)
+        codes = {hit.code for hit in plain}
+        longer = (hit for detail in question.details for hit in lexicon.lookup(f"{question.term} {detail}", around))
+        return [*(hit for hit in longer if hit.code not in codes), *plain]
+
+    def _meant(self, system: System, code: str) -> list[_Named]:
+        if system is System.ICD10CM:
+            concepts = self._concepts.by_stem(code)
+            return [_Named(c.key, system, c.description, True, c.inclusion_terms) for c in concepts]
+        row = self._codes.get(code)
+        return [_Named(row.code, row.system, row.description, row.needs <= SETTLED, row.terms)] if row else []
 
 
-def _agrees(question: Question, concept: Concept, hit: LexiconHit) -> bool:
+def _merge(known: Sequence[Candidate], found: Sequence[Candidate], limit: int) -> tuple[Candidate, ...]:
+    """Both lists as one by score; a code of both has both sources and the better score."""
+    merged = {candidate.code: candidate for candidate in known}
+    for candidate in found:
+        if (same := merged.get(candidate.code)) is None:
+            merged[candidate.code] = candidate
+        else:
+            score = max(same.score, candidate.score)
+            merged[candidate.code] = replace(same, score=score, sources=(*same.sources, *candidate.sources))
+    ranked = sorted(merged.values(), key=lambda candidate: (-candidate.certain, -candidate.score, candidate.code))
+    return tuple(ranked[:limit])
+
+
+def _agrees(question: Question, named: _Named, hit: LexiconHit) -> bool:
     """Whether every detail is a side, an episode or the like, or in the words of the term or the title already."""
-    known = {*text.signature(hit.term), *text.signature(concept.description)}
-    known |= {word for term in concept.inclusion_terms for word in text.signature(term)}
+    known = {word for term in (hit.term, named.description, *named.terms) for word in text.signature(term)}
     sure = fillers()
     return all(word in known or sure.get(word, False) for detail in question.details for word in text.signature(detail))
 
