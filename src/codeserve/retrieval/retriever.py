@@ -44,6 +44,23 @@ class Shelf:
 
     def score(self, question: Question, cosine: Vectors | None) -> Vectors:
         """One score in [0, 1] a document; `cosine` by text, None without dense vectors."""
+        return self._score(question, cosine)[0]
+
+    def highest(self, question: Question, cosine: Vectors | None, limit: int) -> list[Candidate]:
+        """The best-scored documents, ties by code."""
+        scores, told = self._score(question, cosine)
+        near = np.zeros(len(scores)) if cosine is None else self.index.best(cosine)
+        found: list[Candidate] = []
+        for i in _highest(scores, self.index.keys, limit):
+            key = self.index.keys[i]
+            by_words = bool(told[i] > 0)
+            sources = ("bm25",) * by_words + ("dense",) * (not by_words or bool(near[i] >= NEAR))
+            system = self._systems.get(key, System.ICD10CM)
+            found.append(Candidate(key, system, self.titles[i], round(float(scores[i]), 4), sources))
+        return found
+
+    def _score(self, question: Question, cosine: Vectors | None) -> tuple[Vectors, Vectors]:
+        """The score, and how much of the question is said in words, a document."""
         said = [(group, 1.0) for group in text.groups(question.term)]
         said += [(group, DETAIL) for detail in question.details for group in text.groups(detail)]
         said = [(self.index.spelt(alternatives), weight) for alternatives, weight in said]
@@ -54,20 +71,8 @@ class Shelf:
         if cosine is not None:
             scores = scores + DENSE * np.clip((cosine - COSINE_FLOOR) / (1 - COSINE_FLOOR), 0, 1)
             whole += DENSE
-        best = self.index.best(np.asarray(scores / whole, dtype=np.float32))
-        return np.asarray(np.clip(best * self._priors.factors(question), 0, 1), dtype=np.float32)
-
-    def highest(self, question: Question, cosine: Vectors | None, limit: int) -> list[Candidate]:
-        """The best-scored documents, ties by code."""
-        scores = self.score(question, cosine)
-        near = None if cosine is None else self.index.best(cosine)
-        places = _highest(scores, self.index.keys, limit)
-        return [self._candidate(i, float(scores[i]), near is not None and near[i] >= NEAR) for i in places]
-
-    def _candidate(self, place: int, score: float, near: bool) -> Candidate:
-        key = self.index.keys[place]
-        system = self._systems.get(key, System.ICD10CM)
-        return Candidate(key, system, self.titles[place], round(score, 4), ("bm25", "dense") if near else ("bm25",))
+        best = self.index.best(np.asarray(scores / whole, dtype=np.float32)) * self._priors.factors(question)
+        return np.asarray(np.clip(best, 0, 1), dtype=np.float32), self.index.best(told)
 
 
 @dataclass(frozen=True, slots=True)
