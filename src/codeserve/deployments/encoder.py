@@ -22,7 +22,8 @@ class MiniLmEncoder:
     def __init__(self, folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
         """Raises SetupError when the model's folder cannot be read."""
         try:
-            self._model = BertModel.from_pretrained(folder, dtype=dtype, add_pooling_layer=False).to(device).eval()
+            model: torch.nn.Module = BertModel.from_pretrained(folder, dtype=dtype, add_pooling_layer=False)
+            self._model = model.to(device).eval()
             self._tokenizer = _tokenizer(folder)
         except (OSError, ValueError) as error:
             raise SetupError(

@@ -25,7 +25,6 @@ from codeserve.retrieval import text
 
 COLUMNS = ("term", "code", "near", "not_near", "note")
 MAX_DROPPED = 3
-MAX_PHRASE = 12
 AROUND = 200  # characters each side of a phrase in which `scan` looks for the words of its conditions
 _BREAK = re.compile(r"[.;:\n](?!\d)")
 _CODE = re.compile(r"[A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?(?:\.?-)?")
@@ -107,7 +106,7 @@ class Lexicon:
         self._by_signature: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         self._by_stems: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         self._phrases: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-        self._longest: dict[str, int] = defaultdict(int)
+        lengths: dict[str, set[int]] = defaultdict(set)
         for row in rows:
             signature = text.signature(row.term)
             self._by_signature[signature].append(row)
@@ -115,7 +114,9 @@ class Lexicon:
             phrase = tuple(word for _, word in _phrase_words(row.term))
             if phrase:
                 self._phrases[phrase].append(row)
-                self._longest[phrase[0]] = min(MAX_PHRASE, max(len(phrase), self._longest[phrase[0]]))
+                lengths[phrase[0]].add(len(phrase))
+        # By a phrase's first word, how many words it may have, longest first.
+        self._lengths = {word: sorted(known, reverse=True) for word, known in lengths.items()}
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Lexicon:
@@ -160,7 +161,7 @@ class Lexicon:
             span, rows, length = self._longest_at(flow, place, breaks)
             written = span.of(running)
             around = running[max(0, span.start - AROUND) : span.end + AROUND] if rows else ""
-            hits = () if written in _capitals() else _hits(_closest(rows, written), around, sure=True)
+            hits = () if not rows or written in _capitals() else _hits(_closest(rows, written), around, sure=True)
             found.extend((span, hit) for hit in hits)
             place += length if hits else 1
         return found
@@ -169,7 +170,9 @@ class Lexicon:
         start, first = flow[place]
         if place and flow[place - 1][0] == start:  # within an abbreviation that was written out
             return start, [], 1
-        for length in range(min(self._longest.get(first, 0), len(flow) - place), 0, -1):
+        for length in self._lengths.get(first, ()):
+            if place + length > len(flow):
+                continue
             last = flow[place + length - 1][0]
             whole = place + length == len(flow) or flow[place + length][0] != last
             rows = self._phrases.get(tuple(word for _, word in flow[place : place + length])) if whole else None
