@@ -90,13 +90,15 @@ def _reasoner(folder: Path, progress: Progress) -> None:
 
 
 def _index(at: Artifacts, folder: Path, progress: Progress) -> None:
+    import torch
+
     from codeserve.codesets import CodeSets
     from codeserve.deployments.encoder import MiniLmEncoder
     from codeserve.retrieval.entries import diagnosis_entries, procedure_entries
     from codeserve.retrieval.index import build_index
 
     codesets = CodeSets.load(at.tables)
-    encode = MiniLmEncoder(at.encoder)
+    encode = MiniLmEncoder(at.encoder, dtype=torch.bfloat16)
     for name, entries in (
         ("procedures", procedure_entries(codesets.procedures)),
         ("diagnoses", diagnosis_entries(codesets.concepts)),
