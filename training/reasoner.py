@@ -18,7 +18,7 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 for name, value in {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "17179869184"}.items():
@@ -274,6 +274,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--first-layer", type=int, default=14, help="the layers below stay as they are")
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--resume", action="store_true", help="go on from the adapter in --out")
+    parser.add_argument("--held", type=int, default=1200, help="how many held-out questions to judge at the end")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
@@ -289,10 +291,13 @@ def main() -> None:
     train, held = pairs(concepts, rng)
     sections = [json.loads(line)["text"] for line in (args.shared / "mts_dialog/sections.jsonl").open()]
     maker = Maker(concepts, shelf, sections, args.width, args.seed)
-    checks = [maker.case(*p[:2], details=p[2], kind=p[3]) for p in held]
+    rng.shuffle(held)
+    checks = [maker.case(*p[:2], details=p[2], kind=p[3]) for p in held[: args.held]]
     prompter = Prompter.load(args.base)
     model = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.bfloat16, attn_implementation="sdpa")
     loras = add_lora(model, args.rank, args.rank * 2, args.first_layer)
+    if args.resume:
+        restore(loras, args.out)
     parameters = [p for lora in loras.values() for p in (lora.a, lora.b)]
     optimizer = torch.optim.AdamW(parameters, lr=args.rate, weight_decay=0.0)
     stream = (maker.case(*p[:2], details=p[2], kind=p[3]) for _ in range(100) for p in train)
@@ -302,7 +307,7 @@ def main() -> None:
         task = bar.add_task("training", total=int(args.minutes * 60))
         for group in batches(stream, prompter, args.batch):
             spent = time.monotonic() - begun
-            share = spent / (args.minutes * 60)
+            share = spent / max(args.minutes * 60, 1e-9)
             if share >= 1:
                 break
             for g in optimizer.param_groups:
@@ -321,7 +326,8 @@ def main() -> None:
             if spent - saved > 300:
                 save(loras, args.out)
                 saved = spent
-    save(loras, args.out)
+    if seen:
+        save(loras, args.out)
     rows = evaluate(model, prompter, checks, args.batch)
     (args.out / "held_out.json").write_text(json.dumps(rows))
     (args.out / "options.json").write_text(json.dumps({**{k: str(v) for k, v in vars(args).items()}, "seen": seen}))
@@ -348,6 +354,13 @@ def save(loras: dict[str, Lora], out: Path) -> None:
         tensors[f"{name}.lora_b"] = (lora.b.detach() * lora.scale).to(torch.bfloat16).contiguous()
     save_file(tensors, out / "adapter.safetensors.new")
     (out / "adapter.safetensors.new").rename(out / "adapter.safetensors")
+
+
+def restore(loras: dict[str, Lora], out: Path) -> None:
+    tensors = load_file(out / "adapter.safetensors")
+    for name, lora in loras.items():
+        lora.a.data.copy_(tensors[f"{name}.lora_a"])
+        lora.b.data.copy_(tensors[f"{name}.lora_b"].float() / lora.scale)
 
 
 def report(rows: Sequence[dict]) -> None:
