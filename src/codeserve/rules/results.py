@@ -81,7 +81,8 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Em:
-    """`method` "mdm" or "time"; `level` the MDM level that holds; `level_by_time` the code that time alone gives."""
+    """`method` "mdm" or "time"; `level` the MDM level that holds; `level_by_time` the code that time alone gives.
+    `modifiers`: 25, 57, 93 or 95, each where the note and the encounter support it."""
 
     code: str
     method: str
@@ -93,6 +94,7 @@ class Em:
     level_by_time: str | None = None
     next_level: str = ""
     rationale: str = ""
+    modifiers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,105 @@
+"""What kind of visit a note tells of: the family of E/M codes, new or established, the provider's total time.
+
+Source: AMA CPT E/M guidelines, "New and Established Patients", "Guidelines for Selecting Level of Service Based on
+Time"; the tables em_families.tsv and em_words.tsv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codeserve.notes.document import Document
+from codeserve.notes.spans import Span
+from codeserve.rules.encounter import Encounter
+from codeserve.rules.reading import pattern, setting_of
+from codeserve.rules.tables import rows
+
+NO_VISIT = ("operative", "procedure")
+BY_STATUS = frozenset({"office", "home", "preventive"})
+LONGEST = 600
+AFTER = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """`family` of em_families.tsv; `status` "new" or "established"; `inferred` when nobody told the status."""
+
+    family: str
+    status: str
+    inferred: bool = False
+
+    @property
+    def codes(self) -> str:
+        """The family's name in em_codes.tsv."""
+        return f"{self.family}_{self.status}" if self.family in BY_STATUS else self.family
+
+    @property
+    def words(self) -> str:
+        return self.codes.replace("_", " ")
+
+
+def has_visit(document: Document, encounter: Encounter) -> bool:
+    """Whether there is a visit at all: an operative or procedure note has none."""
+    if encounter.note_type:
+        return encounter.note_type not in NO_VISIT
+    return not _says(document.text, "no_visit")
+
+
+def visit_of(document: Document, encounter: Encounter) -> Visit:
+    """The family by setting (told, or by place of service), service, note type and payer."""
+    service = "same_day" if _same_day(document, encounter) else encounter.service
+    payer = "medicare" if "medicare" in (encounter.payer or "").lower() else encounter.payer
+    told = {
+        "setting": setting_of(encounter),
+        "service": service,
+        "note_type": encounter.note_type,
+        "payer": payer,
+    }
+    family = next(r["family"] for r in rows("em_families.tsv") if all(_fits(r[k], v) for k, v in told.items()))
+    inferred = family in BY_STATUS and encounter.patient_status is None
+    return Visit(family, encounter.patient_status or _status(document.text), inferred)
+
+
+def _fits(cell: str, value: str | None) -> bool:
+    return cell == "*" or (value or "-") in cell.split("|")
+
+
+def _same_day(document: Document, encounter: Encounter) -> bool:
+    return encounter.service in (None, "initial", "discharge") and _says(document.text, "same_day")
+
+
+def _status(text: str) -> str:
+    """New where the note says so and nothing of an earlier visit; else established."""
+    return "new" if _says(text, "new") and not _says(text, "established") else "established"
+
+
+def _says(text: str, sort: str) -> bool:
+    return any(pattern(r["pattern"]).search(text) for r in rows("em_words.tsv") if r["sort"] == sort)
+
+
+def total_minutes(document: Document, encounter: Encounter) -> tuple[int | None, Span | None]:
+    """The provider's total time on the date of service: as the platform tells it, or else as the note states it last.
+
+    Time for separately billed work (tobacco counselling, procedures) is none of it.
+    """
+    if encounter.minutes is not None:
+        return encounter.minutes, None
+    stated = sorted(_stated(document.text), key=lambda one: one[1])
+    return stated[-1] if stated else (None, None)
+
+
+def _stated(text: str) -> Iterator[tuple[int, Span]]:
+    for row in rows("em_words.tsv"):
+        if row["sort"] == "time":
+            for match in pattern(row["pattern"]).finditer(text):
+                minutes = 60 * int(match["hours"] or 0) + int(match["minutes"] or 0)
+                if 0 < minutes <= LONGEST and not _other_work(text[match.start() : match.end() + AFTER]):
+                    yield minutes, Span(*match.span())
+
+
+def _other_work(said: str) -> bool:
+    """Whether a time statement is about work that is billed apart, and not merely set off from it."""
+    sentence = said.split("\n")[0].split(". ")[0]
+    apart = next(pattern(r["pattern"]) for r in rows("em_words.tsv") if r["sort"] == "but_not").search(sentence)
+    return _says(sentence[: apart.start()] if apart else sentence, "not_time")
