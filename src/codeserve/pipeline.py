@@ -103,7 +103,7 @@ async def code_note(
         codesets = knowledge.codesets
         diagnoses = decide(problems, answers[: len(asked)], document, encounter, codesets)
         procedures = decide_procedures(services, answers[len(asked) :], document, diagnoses, codesets.procedures)
-        em = decide_em(document, diagnoses, procedures, encounter)
+        em = decide_em(document, diagnoses, procedures, encounter, entities)
         findings = check(diagnoses, procedures, em, encounter, codesets)
         routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)
     return Coded(document, diagnoses, procedures, em, findings, routed)
