@@ -98,7 +98,7 @@ def _index(at: Artifacts, folder: Path, progress: Progress) -> None:
     from codeserve.retrieval.index import build_index
 
     codesets = CodeSets.load(at.tables)
-    encode = MiniLmEncoder(at.encoder, dtype=torch.bfloat16)
+    encode = MiniLmEncoder(at.encoder, dtype=torch.bfloat16, threads=1)
     for name, entries in (
         ("procedures", procedure_entries(codesets.procedures)),
         ("diagnoses", diagnosis_entries(codesets.concepts)),

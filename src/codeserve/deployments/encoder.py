@@ -19,8 +19,15 @@ MAX_TOKENS = 64
 class MiniLmEncoder:
     """Texts to vectors: mean of the last layer over real tokens, length 1. Texts are cut after 64 tokens."""
 
-    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> None:
-        """Raises SetupError when the model's folder cannot be read."""
+    def __init__(
+        self, folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu", threads: int | None = None
+    ) -> None:
+        """`threads` a call, for the whole process: 1 where the caller encodes batches side by side.
+
+        Raises SetupError when the model's folder cannot be read.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
         try:
             model: torch.nn.Module = BertModel.from_pretrained(folder, dtype=dtype, add_pooling_layer=False)
             self._model = model.to(device).eval()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -52,7 +54,7 @@ def build_index(
 ) -> dict[str, object]:
     """Write the index of `entries` into `folder`; without `encode` BM25 alone. Gives what stands in its manifest.
 
-    `encoder` names what `encode` is; `progress` takes the share done, 0 to 1.
+    `encoder` names what `encode` is, which is called from several threads; `progress` takes the share done, 0 to 1.
     """
     texts = [name for entry in entries for name in entry.texts]
     owners = np.repeat(np.arange(len(entries), dtype=np.int32), [len(entry.texts) for entry in entries])
@@ -82,10 +84,13 @@ def index_is_current(folder: Path, content: str) -> bool:
 def _encode_all(texts: Sequence[str], encode: Encoder, progress: Callable[[float], None]) -> NDArray[np.float16]:
     """Vectors of all texts; each text once, sorted by length, since a batch is padded to its longest."""
     distinct = sorted(set(texts), key=lambda name: (len(name), name))
+    batches = [distinct[begin : begin + BATCH] for begin in range(0, len(distinct), BATCH)]
     parts: list[NDArray[np.float16]] = []
-    for begin in range(0, len(distinct), BATCH):
-        parts.append(encode(distinct[begin : begin + BATCH]).astype(np.float16))
-        progress(min(0.99, (begin + BATCH) / len(distinct)))
+    # Batches side by side: the threads of one call would wait for each other, on a busy machine for long.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, vectors in enumerate(pool.map(encode, batches), 1):
+            parts.append(vectors.astype(np.float16))
+            progress(min(0.99, done / len(batches)))
     place = {name: i for i, name in enumerate(distinct)}
     return np.asarray(np.concatenate(parts)[[place[name] for name in texts]])
 
