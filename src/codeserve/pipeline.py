@@ -94,7 +94,7 @@ async def code_note(
     with timings.stage("ask"):
         entities = _assert(document, merge(found, chunks))
         problems = find_problems(document, entities, encounter, knowledge.lexicon.scan)
-        services = done(document, knowledge.procedure_terms)
+        services = done(document, knowledge.procedure_terms, encounter)
         asked = questions(problems, document, encounter)
         asked_of_services = procedure_questions(document, services, first_id=len(asked))
     with timings.stage("reason"):
@@ -102,7 +102,8 @@ async def code_note(
     with timings.stage("decide"):
         codesets = knowledge.codesets
         diagnoses = decide(problems, answers[: len(asked)], document, encounter, codesets)
-        procedures = decide_procedures(services, answers[len(asked) :], document, diagnoses, codesets.procedures)
+        coded = answers[len(asked) :]
+        procedures = decide_procedures(services, coded, document, diagnoses, codesets.procedures, encounter)
         em = decide_em(document, diagnoses, procedures, encounter, entities)
         findings = check(diagnoses, procedures, em, encounter, codesets)
         routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)

@@ -1,92 +1,26 @@
-"""What was done in this visit, and how it is billed: not what was planned, is history or was done elsewhere."""
+"""How what was done is billed: codes, modifiers, units, and the diagnoses that justify them."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import replace
 
 from codeserve.codesets.procedures import ProcedureCode, Procedures
-from codeserve.notes.document import Document, SectionKind
-from codeserve.notes.sentences import split_sentences
-from codeserve.notes.spans import Span
+from codeserve.notes.document import Document
 from codeserve.reasoning.questions import Answer, Question, System
 from codeserve.retrieval import text as words
 from codeserve.rules import details
+from codeserve.rules.doses import units
+from codeserve.rules.em_modifiers import TELEHEALTH
+from codeserve.rules.encounter import Encounter
 from codeserve.rules.results import Alternative, Diagnosis, Procedure, Role
-from codeserve.rules.tables import any_of, rows
+from codeserve.rules.services import Done, ProcedureTerms, done, professional
+from codeserve.rules.tables import rows
 
-DONE_IN = (SectionKind.PROCEDURE,)
-NEVER_IN = (
-    SectionKind.PMH,
-    SectionKind.PSH,
-    SectionKind.FAMILY_HISTORY,
-    SectionKind.SOCIAL_HISTORY,
-    SectionKind.MEDICATIONS,
-    SectionKind.ALLERGIES,
-    SectionKind.INSTRUCTIONS,
-    SectionKind.CHIEF_COMPLAINT,
-)
-NOT_ASKED = {"evaluation"}
-IN_PROCEDURE = {"injection", "surgery", "treatment", "drug", "immunization", "imaging"}
-_DOSE = re.compile(r"(\d+(?:\.\d+)?)\s*(mcg|mg|g|units?|ml|mL)\b", re.IGNORECASE)
-_PER_UNIT = re.compile(r"(?:,|per) (?:up to )?(\d+(?:\.\d+)?)\s*(mcg|mg|g|units?|ml)\b", re.IGNORECASE)
+__all__ = ["Done", "ProcedureTerms", "decide_procedures", "done", "procedure_questions"]
 
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A sentence that tells of a service, and the term of the procedure table that it holds."""
-
-    term: str
-    sentence: Span
-    kind: str
-
-
-class ProcedureTerms:
-    """The procedure table's terms as sets of words, for finding them in sentences in any order."""
-
-    def __init__(self, procedures: Procedures) -> None:
-        self._terms: list[tuple[frozenset[str], str, ProcedureCode]] = [
-            (frozenset(words.signature(term)), term, code)
-            for code in procedures.all()
-            if code.kind not in NOT_ASKED
-            for term in code.terms
-        ]
-
-    def within(self, sentence: str, kinds: set[str]) -> tuple[tuple[str, str], ...]:
-        """(term, kind) of the longest terms whose words a sentence holds; none inside another."""
-        stems = frozenset(words.stems(sentence))
-        held = [(sig, term, code) for sig, term, code in self._terms if code.kind in kinds and sig and sig <= stems]
-        longest = [(sig, term, code) for sig, term, code in held if not any(sig < other for other, _, _ in held)]
-        unique = {sig: (term, code.kind) for sig, term, code in longest}
-        return tuple(unique[sig] for sig in sorted(unique, key=sorted))
-
-
-@lru_cache(maxsize=1)
-def _done_cues() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((r["kinds"], any_of(r["words"].split("|"))) for r in rows("procedure_cues.tsv") if r["sort"] == "done")
-
-
-@lru_cache(maxsize=1)
-def _not_done() -> re.Pattern[str]:
-    return any_of(w for r in rows("procedure_cues.tsv") if r["sort"] == "not_done" for w in r["words"].split("|"))
-
-
-def done(document: Document, terms: ProcedureTerms) -> tuple[Done, ...]:
-    """The services that the note says were done, each term once, in the order of the note."""
-    found: dict[str, Done] = {}
-    for sentence in split_sentences(document.text, document.sections):
-        section = document.section_at(sentence.start).kind
-        said = sentence.of(document.text)
-        if section in NEVER_IN or _not_done().search(said):
-            continue
-        kinds = {kind for kind, cue in _done_cues() if cue.search(said)}
-        kinds |= IN_PROCEDURE if section in DONE_IN else set()
-        for term, kind in terms.within(said, kinds) if kinds else ():
-            found.setdefault(term, Done(term, sentence, kind))
-    return tuple(found.values())
+MOST_POINTERS = 4  # CMS-1500, item 24E
+PROFESSIONAL = "26"
 
 
 def procedure_questions(document: Document, services: Sequence[Done], first_id: int) -> tuple[Question, ...]:
@@ -103,12 +37,14 @@ def decide_procedures(
     document: Document,
     diagnoses: Sequence[Diagnosis],
     procedures: Procedures,
+    encounter: Encounter | None = None,
 ) -> tuple[Procedure, ...]:
     """The codes with modifiers, units and the diagnoses that justify them; each code and side once."""
+    visit = encounter or Encounter()
     found: dict[tuple[str, tuple[str, ...]], Procedure] = {}
     for service, answer in zip(services, answers, strict=True):
         if answer.judged and answer.none <= 0.5:
-            procedure = _procedure(service, answer, document, diagnoses, procedures)
+            procedure = _placed(_procedure(service, answer, document, diagnoses, procedures), visit, procedures)
             found.setdefault((procedure.code, procedure.modifiers), procedure)
     return tuple(found.values())
 
@@ -126,16 +62,27 @@ def _procedure(
         confidence=best.probability,
         evidence=(service.sentence,),
         decided_by=answer.decided_by,
-        modifiers=tuple(_modifiers(code, document, service)) if code else (),
-        units=_units(code, said) if code else 1,
-        diagnosis_pointers=_pointers(said + " " + service.term, diagnoses),
+        modifiers=tuple(_sides(code, document, service)) if code else (),
+        units=units(code, said, service.term) if code else 1,
+        diagnosis_pointers=pointers(best.candidate.code, f"{said} {service.term}", diagnoses),
         alternatives=tuple(Alternative(o.candidate.code, o.candidate.description, o.probability) for o in others),
         rationale=f"“{service.term}” was done; decided by {answer.decided_by}",
     )
 
 
-def _modifiers(code: ProcedureCode, document: Document, service: Done) -> Iterator[str]:
-    """RT, LT or 50 for a service on one of two sides (CMS claims processing manual, chapter 4, section 20.6)."""
+def _placed(procedure: Procedure, visit: Encounter, procedures: Procedures) -> Procedure:
+    """The same service where the facility owns the equipment, or through a screen."""
+    becomes = next(professional(procedure.code, visit), None)
+    if becomes == PROFESSIONAL:
+        procedure = replace(procedure, modifiers=(*procedure.modifiers, PROFESSIONAL))
+    elif becomes and (other := procedures.get(becomes)):
+        procedure = replace(procedure, code=becomes, description=other.description)
+    remote = TELEHEALTH.get(visit.modality or "")
+    return replace(procedure, modifiers=(*procedure.modifiers, remote)) if remote else procedure
+
+
+def _sides(code: ProcedureCode, document: Document, service: Done) -> Iterator[str]:
+    """RT, LT or 50 for a service on one of two sides (CMS Claims Processing Manual, chapter 4, section 20.6)."""
     if "side" in code.needs:
         found = {detail.value for detail in details.find("side", document.text, service.sentence)}
         if found == {"right"}:
@@ -146,23 +93,23 @@ def _modifiers(code: ProcedureCode, document: Document, service: Done) -> Iterat
             yield "50"
 
 
-def _units(code: ProcedureCode, said: str) -> int:
-    """Units of a drug: the documented dose over the dose of one unit, rounded up; 1 for all else."""
-    per_unit = _PER_UNIT.search(code.description)
-    dose = _DOSE.search(said)
-    if "dose" not in code.needs or not per_unit or not dose:
-        return 1
-    if per_unit[2].lower().rstrip("s") != dose[2].lower().rstrip("s"):
-        return 1
-    return max(1, min(999, math.ceil(float(dose[1]) / float(per_unit[1]))))
+def pointers(code: str, said: str, diagnoses: Sequence[Diagnosis]) -> tuple[int, ...]:
+    """The diagnoses that justify a service, at most four: those that the table names for its code, of these the ones
+    that share most words with what was said; else the ones that share words; else the first-listed."""
+    usable = [d for d in diagnoses if d.role is not Role.EXTERNAL_CAUSE]
+    named = [d for d in usable if justifies(d.code, code)]
+    shared = _sharing(said, named or usable)
+    return tuple(sorted(d.sequence for d in (shared or named or usable[:1])))[:MOST_POINTERS]
 
 
-def _pointers(said: str, diagnoses: Sequence[Diagnosis]) -> tuple[int, ...]:
-    """The diagnoses that share words with the service, else the first-listed; at most four (CMS-1500, item 24E)."""
+def justifies(diagnosis: str, code: str) -> bool:
+    """Whether data/rules/procedure_reasons.tsv names the diagnosis as a reason for the service."""
+    row = next((r for r in rows("procedure_reasons.tsv") if code.startswith(tuple(r["codes"].split("|")))), None)
+    return bool(row and row["diagnoses"] and diagnosis.startswith(tuple(row["diagnoses"].split("|"))))
+
+
+def _sharing(said: str, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
     stems = set(words.stems(said))
-    assessed = [d for d in diagnoses if d.role is not Role.EXTERNAL_CAUSE]
-    shared = [(len(stems & set(words.stems(d.description))), d.sequence) for d in assessed]
-    best = max((count for count, _ in shared), default=0)
-    if best:
-        return tuple(sorted(sequence for count, sequence in shared if count == best))[:4]
-    return tuple(d.sequence for d in assessed[:1])
+    counted = [(len(stems & set(words.stems(d.description))), d) for d in diagnoses]
+    most = max((count for count, _ in counted), default=0)
+    return [d for count, d in counted if count == most] if most else []

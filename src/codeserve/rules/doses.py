@@ -1,0 +1,46 @@
+"""Units of a drug from the documented dose: HCPCS codes name the amount of one unit.
+
+Source: CMS Claims Processing Manual, chapter 17, section 10 (drugs are billed in the units of the code's descriptor).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from codeserve.codesets.procedures import ProcedureCode
+
+MOST = 999
+_AMOUNT = r"(?P<number>\d[\d,]*(?:\.\d+)?)\s*(?P<million>million)?\s*(?P<unit>mcg|mg|g|grams?|units?|iu|ml)\b"
+_DOSE = re.compile(_AMOUNT, re.IGNORECASE)
+_PER_UNIT = re.compile(rf"(?:,|per)\s+(?:up to\s+)?{_AMOUNT}", re.IGNORECASE)
+# Every mass in milligrams; volumes and units stand for themselves.
+_IN = {"mcg": ("mg", 0.001), "mg": ("mg", 1.0), "g": ("mg", 1000.0), "gram": ("mg", 1000.0), "iu": ("unit", 1.0)}
+
+
+def units(code: ProcedureCode, said: str, term: str) -> int:
+    """The dose nearest to the drug's name over the dose of one unit, rounded up; 1 where either is not told, and for
+    all but drugs. In [1, 999]."""
+    one = _PER_UNIT.search(code.description)
+    if "dose" not in code.needs or not one:
+        return 1
+    kind, amount = _measured(one)
+    doses = sorted((_gap(m, said, term), m.start(), _measured(m)) for m in _DOSE.finditer(said))
+    given = next((total for _, _, (unit, total) in doses if unit == kind), None)
+    if given is None or amount <= 0:
+        return 1
+    return max(1, min(MOST, math.ceil(round(given / amount, 6))))
+
+
+def _measured(match: re.Match[str]) -> tuple[str, float]:
+    number = float(match["number"].replace(",", "")) * (1_000_000 if match["million"] else 1)
+    written = match["unit"].lower()
+    unit, factor = _IN.get(written, _IN.get(written.rstrip("s"), (written.rstrip("s"), 1.0)))
+    return unit, number * factor
+
+
+def _gap(dose: re.Match[str], said: str, term: str) -> int:
+    """Characters between a dose and the nearest mention of the drug's first word."""
+    word = term.split()[0].lower()
+    places = [m.start() for m in re.finditer(re.escape(word), said.lower())]
+    return min((abs(dose.start() - place) for place in places), default=0)
