@@ -16,6 +16,7 @@ app = typer.Typer(
     name="codeserve",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,  # their local variables could show a note
     rich_markup_mode="markdown",
     help="A signed clinical note in; ICD-10-CM, CPT and HCPCS codes with evidence and the E/M level out.",
 )
