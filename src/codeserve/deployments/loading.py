@@ -8,7 +8,7 @@ from codeserve.reasoning.calibration import Calibrator
 from codeserve.reasoning.engine import Engine
 from codeserve.reasoning.prompts import Prompter
 from codeserve.reasoning.reasoner import Reasoner
-from codeserve.setup import artifacts, ready
+from codeserve.setup import ready
 from codeserve.tagging.core import TaggerModel
 
 
@@ -16,7 +16,7 @@ def load_tagger(settings: TaggerSettings) -> TaggerModel:
     import torch
 
     torch.set_num_threads(settings.threads)
-    folder = model_folder(settings.model, artifacts(home()).tagger)
+    folder = model_folder(settings.model, ready(home()).tagger)
     return TaggerModel(folder, settings.dtype, settings.device, settings.label_map)
 
 
@@ -25,7 +25,7 @@ def load_reasoner(model_set: ModelSet) -> Reasoner:
     from codeserve.deployments.retrieval import load_retriever
 
     settings = model_set.reasoner
-    folder = model_folder(settings.model, artifacts(home()).reasoner)
+    folder = model_folder(settings.model, ready(home()).reasoner)
     prompter = Prompter.load(folder, settings.block_size)
     return Reasoner(
         load_retriever(ready(home()), model_set.retriever),
