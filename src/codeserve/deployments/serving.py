@@ -68,8 +68,11 @@ def _show_example(url: str, example: Path, console: Console) -> None:
         problem = answer.json()
         raise SetupError(f"the example note was answered with {answer.status_code}: {problem.get('title', '')}")
     show(answer.json(), console)
-    sent = shlex.quote(json.dumps({**body, "text": "…"}, ensure_ascii=False))
-    console.print("The same with curl (the note's text where the … stands):", style="bold")
+    sent = home() / "example-request.json"
+    sent.write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
+    console.print("The same with curl:", style="bold")
     console.print(
-        f"curl -s {url}/v1/extract-codes -H 'Content-Type: application/json' -d {sent}", soft_wrap=True, highlight=False
+        f"curl -s {url}/v1/extract-codes -H 'Content-Type: application/json' -d @{shlex.quote(str(sent))}",
+        soft_wrap=True,
+        highlight=False,
     )

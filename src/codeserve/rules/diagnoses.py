@@ -16,6 +16,7 @@ from codeserve.rules.encounter import Encounter
 from codeserve.rules.external_causes import external_causes, is_injury
 from codeserve.rules.problems import Problem
 from codeserve.rules.results import Alternative, Diagnosis, Role
+from codeserve.rules.tables import rows
 from codeserve.tagging.entities import Assertion
 
 MAX_ALTERNATIVES = 20
@@ -179,7 +180,19 @@ def _sequenced(drafts: list[_Draft], document: Document) -> list[_Draft]:
         (d for d in drafts if not _is_status(d.code) and complaint & set(words.signature(d.why[0]))),
         None,
     )
-    return sorted(drafts, key=lambda d: (_is_status(d.code), d is not reason, drafts.index(d)))
+    ordered = sorted(drafts, key=lambda d: (_is_status(d.code), d is not reason, drafts.index(d)))
+    return _code_first(ordered)
+
+
+def _code_first(ordered: list[_Draft]) -> list[_Draft]:
+    """A combination code before the codes that it asks for in addition (I.A.13, I.C.9.a)."""
+    for row in rows("combinations.tsv"):
+        joined = next((d for d in ordered if d.code == row["result"]), None)
+        kept = [i for i, d in enumerate(ordered) if d.code.startswith(tuple(row["keep"].split()) or ("-",))]
+        if joined and kept and kept[0] < ordered.index(joined):
+            ordered.remove(joined)
+            ordered.insert(kept[0], joined)
+    return ordered
 
 
 def _is_status(code: str) -> bool:
