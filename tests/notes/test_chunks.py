@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def test_every_token_is_in_a_chunk_of_at_most_a_window(text: str, window: int, o
     _, spans = by_words(text)
     assert {span for c in chunks for span in c.spans} == set(spans)
     assert all(0 < len(c.ids) <= window and len(c.ids) == len(c.spans) for c in chunks)
-    for one, other in zip(chunks, chunks[1:], strict=False):
+    for one, other in pairwise(chunks):
         assert one.spans[-overlap:] == other.spans[:overlap] or overlap == 0
 
 
@@ -34,3 +35,14 @@ def test_a_chunk_ends_with_a_line_where_it_can() -> None:
 def test_an_overlap_above_half_the_window_is_refused() -> None:
     with pytest.raises(ValueError, match="half"):
         chunk("abc", by_words, 10, 6)
+
+
+def test_a_chunk_begins_with_a_sentence_where_one_is_near() -> None:
+    text = "a" * 12 + ". " + "b" * 9 + ". " + "c" * 60
+    chunks = chunk(text, by_words, 36, 8)
+    assert chunks[1].spans[0].start == text.index("c")
+
+
+def test_text_without_spaces_is_covered() -> None:
+    chunks = chunk("x" * 5000, by_words)
+    assert {span for c in chunks for span in c.spans} == {Span(i, i + 1) for i in range(5000)}

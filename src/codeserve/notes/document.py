@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,7 +76,5 @@ class Document:
 
     def section_at(self, offset: int) -> Section:
         """The section that holds `offset`; the last one for the end of the text."""
-        for section in self.sections:
-            if offset < section.span.end:
-                return section
-        return self.sections[-1]
+        place = bisect_right(self.sections, offset, key=lambda section: section.span.end)
+        return self.sections[min(place, len(self.sections) - 1)]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from codeserve.notes.document import Section
+from codeserve.notes.lines import BREAKS
 from codeserve.notes.spans import Span
 
-_END = re.compile(r"[.!?](?=[\"')\]]*\s)|[\r\n]+|;(?=\s)")
+_END = re.compile(rf"(?<![.!?])[.!?]+[\"'”’)\]]{{0,3}}(?=\s|$)|[{BREAKS}]+|;(?=\s)")
 _BEFORE = re.compile(r"([A-Za-z][A-Za-z.]*)$")
-_ABBREVIATIONS = frozenset(
-    "dr mr mrs ms st jr sr vs no e.g i.e approx dept mg ml kg cm mm oz fig pt pts y.o b.i.d t.i.d q.d p.r.n".split()
-)
+_NEXT = re.compile(r"[ \t]{0,8}(\S)")
+REACH = 12  # the longest abbreviation looked at, in characters
+# These never end a sentence; the others do only before a capital letter ("Take 5 mg. Then stop." has two sentences).
+_TITLES = frozenset(["dr", "mr", "mrs", "ms", "st", "prof", "vs", "e.g", "i.e", "approx", "vit", "fig", "dept"])
+_SHORT = frozenset(["jr", "sr", "no", "mg", "mcg", "ml", "kg", "cm", "mm", "oz", "lb", "lbs", "hr", "min", "pt", "pts"])
+_SHORTER = frozenset(["inc", "tab", "tabs", "cap", "caps", "hx", "dx", "tx", "rx", "sx", "est", "max", "temp", "resp"])
 
 
 def split_sentences(text: str, sections: Sequence[Section]) -> tuple[Span, ...]:
@@ -26,11 +29,23 @@ def split_sentences(text: str, sections: Sequence[Section]) -> tuple[Span, ...]:
     return tuple(sorted(spans))
 
 
+def abbreviates(text: str, dot: int) -> bool:
+    """Whether the full stop at `dot` belongs to an abbreviation or an initial rather than ending a sentence."""
+    match = _BEFORE.search(text[max(0, dot - REACH) : dot])
+    if not match:
+        return False
+    word = match[1].lower()
+    if word in _TITLES or (len(word) == 1 and match[1].isupper()):
+        return True
+    follows = _NEXT.match(text, dot + 1)
+    return (word in _SHORT or word in _SHORTER or "." in word) and follows is not None and not follows[1].isupper()
+
+
 def _split(text: str, body: Span) -> list[Span]:
     spans: list[Span] = []
     begin = body.start
     for match in _END.finditer(text, body.start, body.end):
-        if match[0] == "." and _abbreviates(text[max(begin, match.start() - 12) : match.start()]):
+        if match[0] == "." and abbreviates(text, match.start()):
             continue
         _add(spans, text, begin, match.end())
         begin = match.end()
@@ -42,11 +57,5 @@ def _add(spans: list[Span], text: str, begin: int, end: int) -> None:
     piece = text[begin:end]
     bare = piece.strip()
     if bare:
-        start = begin + piece.index(bare[0])
+        start = begin + len(piece) - len(piece.lstrip())
         spans.append(Span(start, start + len(bare)))
-
-
-@lru_cache(maxsize=4096)
-def _abbreviates(before: str) -> bool:
-    match = _BEFORE.search(before)
-    return bool(match) and (match[1].lower() in _ABBREVIATIONS or (len(match[1]) == 1 and match[1].isupper()))
