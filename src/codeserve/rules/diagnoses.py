@@ -20,7 +20,7 @@ from codeserve.rules.tables import rows
 from codeserve.tagging.entities import Assertion
 
 MAX_ALTERNATIVES = 20
-CAUSE_CONFIDENCE = 0.6
+CAUSE_CONFIDENCE = 0.45
 STATUS_STEMS = ("Z79", "Z68", "Z87", "Z85", "Z86", "Z80", "Z82", "Z83", "Z84", "Z88", "Z9", "Z78.0")
 
 
