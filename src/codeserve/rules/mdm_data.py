@@ -17,15 +17,20 @@ from codeserve.rules.results import Element, ElementItem, Procedure
 from codeserve.rules.tables import rows
 
 LIMITED, MODERATE = 2, 3
+BEHIND = "TESTS"
+READING = "2"
+REACH = 100  # characters between a test and its body part
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """A unique test as a text names it: "ECG", "X-ray (knee)". `general`: "labs", where none is named."""
+class NamedTest:
+    """A unique test as a text names it: "ECG", "X-ray (knee)". `general`: "labs", where none is named. `read`: there is
+    something to interpret."""
 
     name: str
     span: Span
     general: bool = False
+    read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,13 @@ class _Found:
     """`key` tells unique items apart; `test` is the one that it is about, if any."""
 
     key: str
-    test: Test | None
+    test: NamedTest | None
     item: ElementItem
 
 
 def data_element(reading: Reading, procedures: Sequence[Procedure] = ()) -> Element:
     """Each unique test, document and source once, in categories 1 to 3 of the table."""
-    billed = {test.name for p in procedures if _interpreted(p.code) for test in tests(p.description)}
+    billed = {test.name for p in procedures if _interpreted(p.code) for test in find_tests(p.description)}
     found: dict[str, _Found] = {}
     for row in rows("mdm_data_cues.tsv"):
         for one in _all(reading, row):
@@ -59,13 +64,15 @@ def data_level(kinds: Sequence[str]) -> str:
     return "low" if numbers.count("1") >= LIMITED or "historian" in kinds else "straightforward"
 
 
-def tests(text: str) -> Iterator[Test]:
+def find_tests(text: str) -> Iterator[NamedTest]:
     """The tests that a text names, in order; imaging with the body part that stands nearest."""
     for match in _any_test().finditer(text):
         row = rows("mdm_tests.tsv")[int(str(match.lastgroup)[1:])]
         span = Span(*match.span())
         site = _site(text, span) if row["sited"] == "yes" else ""
-        yield Test(f"{row['test']} ({site})" if site else row["test"], span, row["sited"] == "general")
+        yield NamedTest(
+            f"{row['test']} ({site})" if site else row["test"], span, row["sited"] == "general", row["read"] == "yes"
+        )
 
 
 def _same(name: str, others: Collection[str]) -> bool:
@@ -94,18 +101,14 @@ def _any_test() -> re.Pattern[str]:
     return pattern(rf"(?<![\w-])(?:{'|'.join(named)})(?!\w)")
 
 
-@lru_cache(maxsize=32)
-def _cue(text: str) -> re.Pattern[str]:
-    any_test = "|".join(row["pattern"] for row in rows("mdm_tests.tsv"))
-    return pattern(text.replace("TESTS", f"(?:{any_test})"))
-
-
 def _site(text: str, at: Span) -> str:
-    """The body part that stands nearest to an imaging test in its sentence; "" for none."""
+    """The body part of an imaging test: the first behind "of", else the nearest in its sentence; "" for none."""
+    of = text[at.end : at.end + REACH].lstrip().startswith("of ")
+    begin = at.end if of else max(0, at.start - REACH)
     near = [
         (_gap(at, Span(*match.span())), row["site"])
         for row in rows("mdm_sites.tsv")
-        for match in pattern(rf"\b(?:{row['pattern']})\b").finditer(text)
+        for match in pattern(rf"\b(?:{row['pattern']})\b").finditer(text, begin, at.end + REACH)
     ]
     return min(near, default=(0, ""))[1]
 
@@ -129,19 +132,26 @@ def _all(reading: Reading, row: dict[str, str]) -> Iterator[_Found]:
 
 
 def _ordered_or_reviewed(sentence: Sentence, row: dict[str, str]) -> Iterator[_Found]:
-    if not _cue(row["pattern"]).search(sentence.text):
+    behind = row["pattern"].removeprefix(BEHIND) if row["pattern"].startswith(BEHIND) else ""
+    if not behind and not pattern(row["pattern"]).search(sentence.text):
         return
-    for test in tests(sentence.text):
+    for test in find_tests(sentence.text):
+        if behind and not pattern(behind).match(sentence.text, test.span.end):
+            continue
         if counts(sentence.text, test.span.start, "data", row["kind"]):
             words = (test.span.shift(sentence.span.start),)
             yield _Found(test.name, test, ElementItem(row["kind"], f"{row['message']}: {test.name}", words))
 
 
 def _others(sentence: Sentence, row: dict[str, str]) -> Iterator[_Found]:
-    for match in _cue(row["pattern"]).finditer(sentence.text):
+    for match in pattern(row["pattern"]).finditer(sentence.text):
         span = Span(*match.span())
-        if counts(sentence.text, span.start, "data", row["kind"]):
-            read = row["category"] == "2"
-            test = next((t for t in tests(sentence.text) if t.span.overlaps(span)), None) if read else None
-            item = ElementItem(row["kind"], row["message"], (span.shift(sentence.span.start),))
-            yield _Found(row["kind"], test, item)
+        if not counts(sentence.text, span.start, "data", row["kind"]):
+            continue
+        test = None
+        if row["category"] == READING:
+            test = min((t for t in find_tests(sentence.text) if t.read), key=lambda t: _gap(span, t.span), default=None)
+            if test is None:
+                continue
+            span = span.cover(test.span)
+        yield _Found(row["kind"], test, ElementItem(row["kind"], row["message"], (span.shift(sentence.span.start),)))

@@ -57,9 +57,12 @@ def _kind(reading: Reading, diagnosis: Diagnosis) -> tuple[str, Span | None]:
     """What the words near the problem make of its kind, with those words; else the kind by code."""
     plain = plain_kind(diagnosis.code)
     own = own_text(reading.document, diagnosis)
-    said = [s for s in reading.sentences if any(part.overlaps(s.span) for part in own)]
+    near = (s for s in reading.sentences if any(part.overlaps(s.span) for part in own))
+    said = [s for s in near if any(letter.isalpha() for letter in s.text)]
     for row in rows("mdm_problem_cues.tsv"):
         if not _fits(row, plain, diagnosis.code) or not reading.holds(row["settings"]):
+            continue
+        if row["alone"] and len(said) > 1:
             continue
         for sentence in said:
             for match in pattern(row["pattern"]).finditer(sentence.text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from codeserve.codesets.procedures import ProcedureCode, Procedures
 from codeserve.notes.document import Document
@@ -104,8 +105,17 @@ def pointers(code: str, said: str, diagnoses: Sequence[Diagnosis]) -> tuple[int,
 
 def justifies(diagnosis: str, code: str) -> bool:
     """Whether data/rules/procedure_reasons.tsv names the diagnosis as a reason for the service."""
+    return diagnosis.startswith(_reasons(code)) if _reasons(code) else False
+
+
+def reasons_known(code: str) -> bool:
+    return bool(_reasons(code))
+
+
+@lru_cache(maxsize=1024)
+def _reasons(code: str) -> tuple[str, ...]:
     row = next((r for r in rows("procedure_reasons.tsv") if code.startswith(tuple(r["codes"].split("|")))), None)
-    return bool(row and row["diagnoses"] and diagnosis.startswith(tuple(row["diagnoses"].split("|"))))
+    return tuple(row["diagnoses"].split("|")) if row and row["diagnoses"] else ()
 
 
 def _sharing(said: str, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:

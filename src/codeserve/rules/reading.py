@@ -27,6 +27,7 @@ DECIDED = frozenset(
 )
 # A list of what a patient takes or of what relatives had shows no work of this visit.
 LISTED = frozenset({SectionKind.MEDICATIONS, SectionKind.ALLERGIES, SectionKind.FAMILY_HISTORY, SectionKind.PSH})
+REACH = 240  # characters in which a word can speak against another: a note without full stops stays readable in time
 PLACES = {
     "decided": DECIDED,
     "reviewed": DECIDED | {SectionKind.HPI},
@@ -96,7 +97,7 @@ def _barred(topics: frozenset[str], where: str) -> tuple[re.Pattern[str], ...]:
 def counts(text: str, start: int, *topics: str) -> bool:
     """Whether what stands at `start` of a sentence counts for an element or kind: not negated, not conditional."""
     named = frozenset(topics)
-    before = text[:start]
+    before, around = text[max(0, start - REACH) : start], text[max(0, start - REACH) : start + REACH]
     return not any(p.search(before) for p in _barred(named, "before")) and not any(
-        p.search(text) for p in _barred(named, "anywhere")
+        p.search(around) for p in _barred(named, "anywhere")
     )

@@ -1,0 +1,170 @@
+"""Edits of the procedures: pairs, units, sides, and the diagnoses that justify them.
+
+Source: CMS's National Correct Coding Initiative (PTP, MUE); CMS Claims Processing Manual; starter tables of this
+project until CMS's files are imported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from codeserve.codesets import CodeSets
+from codeserve.rules.procedures import justifies, reasons_known
+from codeserve.rules.results import Diagnosis, Finding, Procedure, Role, Severity
+from codeserve.rules.tables import rows
+
+SIDES = {"right": "RT", "left": "LT"}
+BYPASS = frozenset({"59", "XE", "XP", "XS", "XU", "91", "RT", "LT", "24", "25", "57", "58", "78", "79"})
+PRODUCTS = ("906", "907", "913", "914")
+VACCINE_GIVEN = ("90460", "90471", "90473", "90480", "G0008", "G0009", "G0010")
+
+
+def procedure_edits(
+    diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure], codesets: CodeSets
+) -> Iterator[Finding]:
+    yield from _known(procedures, codesets)
+    yield from _twice(procedures)
+    yield from _side_conflicts(diagnoses, procedures)
+    yield from _side_missing(procedures, codesets)
+    yield from _pairs(procedures)
+    yield from _units(procedures)
+    yield from _justified(diagnoses, procedures)
+    yield from _vaccines(procedures)
+
+
+def _finding(
+    severity: Severity, rule: str, source: str, message: str, codes: Sequence[str], suggestion: str = ""
+) -> Finding:
+    return Finding("", severity, rule, source, message, tuple(codes), suggestion)
+
+
+def _known(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
+    for p in procedures:
+        if p.code not in codesets.procedures:
+            yield _finding(
+                Severity.WARNING,
+                "procedure-unknown",
+                "the installed procedure tables",
+                "this code is not in the installed tables, so no rule for it was checked",
+                (p.code,),
+                "import the current CPT or HCPCS release",
+            )
+
+
+def _twice(procedures: Sequence[Procedure]) -> Iterator[Finding]:
+    for (code, _), number in Counter((p.code, p.modifiers) for p in procedures).items():
+        if number > 1:
+            yield _finding(
+                Severity.WARNING,
+                "procedure-duplicate",
+                "CMS Claims Processing Manual, chapter 1, section 120",
+                "the same service stands on two lines with the same modifiers",
+                (code,),
+                "bill units, or modifier 76 or 77 for a repeated service",
+            )
+
+
+def _side_conflicts(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure]) -> Iterator[Finding]:
+    for p in procedures:
+        stated = {"RT", "LT"} & set(p.modifiers)
+        for d in diagnoses:
+            told = d.description.lower().replace(",", " ").split()
+            sides = [side for side in SIDES if side in told]
+            if d.sequence in p.diagnosis_pointers and len(sides) == 1 and stated - {SIDES[sides[0]]}:
+                yield _finding(
+                    Severity.ERROR,
+                    "side-conflict",
+                    "CMS Claims Processing Manual, chapter 4, section 20.6",
+                    "the diagnosis names one side, the modifier the other",
+                    (d.code, p.code),
+                    "check the side in the note",
+                )
+
+
+def _side_missing(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
+    for p in procedures:
+        code = codesets.procedures.get(p.code)
+        if code and "side" in code.needs and not {"RT", "LT", "50"} & set(p.modifiers):
+            yield _finding(
+                Severity.INFO,
+                "procedure-side-missing",
+                "CMS Claims Processing Manual, chapter 4, section 20.6",
+                "the service is done on one of two sides, and none is stated with it",
+                (p.code,),
+                "document the side; append RT, LT or 50",
+            )
+
+
+def _pairs(procedures: Sequence[Procedure]) -> Iterator[Finding]:
+    """Silent where a modifier that CMS accepts stands on the second code and the indicator allows one."""
+    codes = {p.code: p for p in procedures}
+    for row in rows("ncci_starter.tsv"):
+        second = codes.get(row["column2"])
+        if row["column1"] not in codes or second is None:
+            continue
+        allowed = row["modifier_indicator"] == "1"
+        if allowed and BYPASS & set(second.modifiers):
+            continue
+        yield _finding(
+            Severity.WARNING if allowed else Severity.ERROR,
+            "ncci-ptp",
+            "NCCI Policy Manual for Medicare Services; starter table of this project, not CMS's file",
+            f"{row['column2']} is part of {row['column1']}" + (" unless it was separate" if allowed else ""),
+            (row["column1"], row["column2"]),
+            "modifier 59 or X{EPSU} if documented as separate" if allowed else f"leave {row['column2']} out",
+        )
+
+
+def _units(procedures: Sequence[Procedure]) -> Iterator[Finding]:
+    most = {row["code"]: (int(row["most"]), row["why"]) for row in rows("mue_starter.tsv")}
+    total: Counter[str] = Counter()
+    for p in procedures:
+        total[p.code] += p.units
+    for code, units in total.items():
+        if code in most and units > most[code][0]:
+            yield _finding(
+                Severity.WARNING,
+                "mue-units",
+                "NCCI medically unlikely edits; starter table of this project, not CMS's file",
+                f"{units} units, more than {most[code][0]}: {most[code][1]}",
+                (code,),
+                "check the units",
+            )
+
+
+def _justified(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure]) -> Iterator[Finding]:
+    if procedures and not any(d.role is not Role.EXTERNAL_CAUSE for d in diagnoses):
+        yield _finding(
+            Severity.ERROR,
+            "procedure-without-diagnosis",
+            "CMS-1500 instructions, item 24E (Claims Processing Manual, chapter 26, section 10.4)",
+            "no diagnosis justifies what was done",
+            tuple(p.code for p in procedures),
+            "document the reason for the service",
+        )
+        return
+    for p in procedures:
+        pointed = [d.code for d in diagnoses if d.sequence in p.diagnosis_pointers]
+        if reasons_known(p.code) and not any(justifies(code, p.code) for code in pointed):
+            yield _finding(
+                Severity.WARNING,
+                "procedure-reason",
+                "this project's table procedure_reasons.tsv; no payer's policy",
+                "none of the diagnoses is a common reason for this service",
+                (p.code, *pointed),
+                "document the reason for the service, or check the pointer",
+            )
+
+
+def _vaccines(procedures: Sequence[Procedure]) -> Iterator[Finding]:
+    products = [p.code for p in procedures if p.code.startswith(PRODUCTS)]
+    if products and not any(p.code in VACCINE_GIVEN for p in procedures):
+        yield _finding(
+            Severity.INFO,
+            "vaccine-without-administration",
+            "CPT guidelines, immunization administration for vaccines/toxoids",
+            "a vaccine without the code for giving it",
+            products,
+            "add the administration code by age, route and payer",
+        )

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+import yaml
+
+from codeserve.notes.spans import Span
+from codeserve.rules.em import decide_em
+from codeserve.rules.em_visit import total_minutes, visit_of
+from codeserve.rules.encounter import Encounter
+from codeserve.rules.results import Em
+from codeserve.rules.tables import rows
+from tests.rules.making import diagnosis, document, named, procedure
+
+VIGNETTES: list[dict[str, Any]] = yaml.safe_load((files("tests.rules") / "data" / "em_vignettes.yaml").read_text())
+A_AND_P = "ASSESSMENT AND PLAN:\n"
+
+
+def coded(vignette: dict[str, Any]) -> Em | None:
+    text = vignette["text"]
+    diagnoses = named(text, *(tuple(pair) for pair in vignette["diagnoses"]))
+    return decide_em(document(text), diagnoses, (), Encounter(**vignette["encounter"]))
+
+
+@pytest.mark.parametrize("vignette", VIGNETTES, ids=[v["id"] for v in VIGNETTES])
+def test_vignette(vignette: dict[str, Any]) -> None:
+    em = coded(vignette)
+    assert em is not None
+    told = (em.code, em.method, [em.problems.level, em.data.level, em.risk.level])
+    expected = vignette["expect"]
+    assert told == (expected["code"], expected["method"], expected["elements"]), vignette["why"]
+
+
+def test_every_item_cites_words_of_the_note() -> None:
+    for vignette in VIGNETTES:
+        em = coded(vignette)
+        assert em is not None
+        for item in (*em.problems.items, *em.data.items, *em.risk.items):
+            assert item.evidence
+            for span in item.evidence:
+                said = span.of(vignette["text"])
+                assert said
+                assert said == said.strip()
+
+
+def test_a_vignette_for_every_family_and_level() -> None:
+    codes = {v["expect"]["code"] for v in VIGNETTES}
+    families = {r["family"] for r in rows("em_codes.tsv") if r["code"] in codes}
+    families |= {r["family"] for r in rows("em_discharge.tsv") if r["code"] in codes}
+    assert {"office_new", "office_established", "hospital_initial", "hospital_subsequent", "same_day"} <= families
+    assert {"emergency", "nursing_initial", "nursing_subsequent", "home_new", "home_established"} <= families
+    assert {"consult_outpatient", "consult_inpatient", "hospital_discharge"} <= families
+    assert len(VIGNETTES) >= 50
+
+
+def visit(text: str = "", **told: Any) -> str:
+    return visit_of(document(text or "ASSESSMENT: cough"), Encounter(**told)).codes
+
+
+def test_families_by_setting_service_and_place() -> None:
+    assert visit() == "office_established"
+    assert visit(place_of_service="21", service="initial") == "hospital_initial"
+    assert visit(place_of_service="13", patient_status="new") == "home_new"
+    assert visit(note_type="emergency") == "emergency"
+    assert visit(setting="nursing_facility", note_type="discharge_summary") == "nursing_discharge"
+    assert visit(setting="inpatient", note_type="history_and_physical") == "hospital_initial"
+    assert visit(setting="inpatient", service="subsequent", note_type="history_and_physical") == "hospital_subsequent"
+    assert visit(note_type="consultation", payer="Medicare Part B") == "office_established"
+    assert visit(setting="other") == "office_established"
+
+
+def test_status_told_beats_words_and_established_where_both_stand() -> None:
+    assert visit("HPI: New patient.", patient_status="established") == "office_established"
+    assert visit("HPI: New patient, returns for follow-up of gout.") == "office_established"
+    assert visit_of(document("HPI: New patient."), Encounter()).inferred
+    assert not visit_of(document("HPI: New patient."), Encounter(setting="inpatient")).inferred
+
+
+def test_codes_rise_with_level_and_minutes() -> None:
+    families = {r["family"] for r in rows("em_codes.tsv")}
+    for family in families:
+        own = [r for r in rows("em_codes.tsv") if r["family"] == family]
+        assert [r["code"] for r in own] == sorted(r["code"] for r in own)
+        minutes = [int(r["minutes"]) for r in own if r["minutes"]]
+        assert minutes == sorted(set(minutes))
+        assert family == "emergency" or len(minutes) == len(own)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("I spent 35 minutes with the patient.", 35),
+        ("I personally spent a total of 35 minutes on this encounter.", 35),
+        ("Total time on the date of service: 52 min.", 52),
+        ("Total time spent was 1 hour and 10 minutes.", 70),
+        ("A total of 25 minutes was spent, excluding procedure time.", 25),
+        ("25 minutes were spent face to face and in review of records.", 25),
+        ("He spent 35 minutes walking.", None),
+        ("I spent 12 minutes on tobacco cessation.", None),
+        ("The total time of critical care was 45 minutes.", None),
+        ("Exercises 30 minutes a day.", None),
+        ("I spent 0 minutes.", None),
+    ],
+)
+def test_total_time(text: str, minutes: int | None) -> None:
+    note = document("ASSESSMENT AND PLAN:\n1. Cough.\n" + text)
+    found, where = total_minutes(note, Encounter())
+    assert found == minutes
+    assert where is None or str(found if found != 70 else "1 hour") in where.of(note.text)
+
+
+def test_minutes_of_the_platform_win() -> None:
+    assert total_minutes(document("I spent 35 minutes."), Encounter(minutes=20)) == (20, None)
+
+
+def test_every_minute_more_never_lowers_the_code() -> None:
+    text = A_AND_P + "1. Knee pain. Rest."
+    last = ""
+    for minutes in range(1, 80):
+        em = decide_em(document(text), named(text, ("M25.561", "Knee pain")), (), Encounter(minutes=minutes))
+        assert em is not None
+        assert em.code >= last
+        last = em.code
+    assert last == "99215"
+
+
+def test_time_is_cited_where_it_decides() -> None:
+    text = A_AND_P + "1. Knee pain. Rest.\nI spent 41 minutes with the patient."
+    em = decide_em(document(text), named(text, ("M25.561", "Knee pain")), (), Encounter())
+    assert em is not None
+    assert [s.of(text) for i in em.problems.items if i.kind == "time" for s in i.evidence] == ["I spent 41 minutes"]
+    assert em.level_by_time == em.code == "99215"
+
+
+def test_no_visit_in_an_operative_note() -> None:
+    told = [diagnosis("M17.11")]
+    assert decide_em(document("OPERATIVE REPORT\nA knee was replaced."), told, (), Encounter()) is None
+    assert decide_em(document("Knee pain."), told, (), Encounter(note_type="procedure")) is None
+    assert decide_em(document("Nothing."), (), (), Encounter()) is None
+
+
+def test_preventive_needs_an_age() -> None:
+    text = A_AND_P + "1. Annual physical."
+    told = named(text, ("Z00.00", "Annual physical"))
+    assert decide_em(document(text), told, (), Encounter(service="preventive")) is None
+    codes = [
+        decide_em(document(text), told, (), Encounter(service="preventive", patient_status="new", age=age))
+        for age in (0, 3, 8, 15, 30, 50, 80)
+    ]
+    assert [em.code for em in codes if em] == ["99381", "99382", "99383", "99384", "99385", "99386", "99387"]
+
+
+def test_next_level_tells_what_is_missing() -> None:
+    text = A_AND_P + "1. Hypertension: stable. Continue amlodipine 5 mg daily."
+    em = decide_em(document(text), named(text, ("I10", "Hypertension")), (), Encounter(patient_status="established"))
+    assert em is not None
+    assert em.code == "99213"
+    assert em.next_level.startswith("99214 (moderate) would need 1 of problems:")
+    assert "data:" in em.next_level
+    assert "risk:" not in em.next_level
+    assert em.next_level.endswith("or 30 minutes in total")
+
+
+def test_modifier_25_only_beside_a_separate_problem() -> None:
+    text = A_AND_P + "1. Knee osteoarthritis. Injected today.\n2. Hypertension: stable."
+    both = named(text, ("M17.11", "Knee osteoarthritis"), ("I10", "Hypertension"))
+    injection = procedure("20610", ("RT",), (1,))
+    separate = decide_em(document(text), both, [injection], Encounter(patient_status="new"))
+    alone = decide_em(document(text), both[:1], [injection], Encounter(patient_status="new"))
+    assert separate is not None
+    assert alone is not None
+    assert separate.modifiers == ("25",)
+    assert alone.modifiers == ()
+
+
+def test_modifiers_of_telehealth_and_of_fracture_care() -> None:
+    told = [diagnosis("S52.501A", Span(0, 5))]
+    fracture = decide_em(document("Wrist fracture."), told, [procedure("25600")], Encounter())
+    video = decide_em(document("Wrist fracture."), told, (), Encounter(modality="video"))
+    audio = decide_em(document("Wrist fracture."), told, (), Encounter(modality="audio"))
+    assert [em.modifiers for em in (fracture, video, audio) if em] == [("57",), ("95",), ("93",)]
