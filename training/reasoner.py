@@ -4,9 +4,9 @@
     python training/reasoner.py --shared ../shared/train --out runs/reasoner
 
 Questions come from the lexicon, the inclusion terms and the titles of ICD-10-CM, said the way clinicians say them, with
-a context in which the detail is or is not documented; the wrong candidates are what retrieval ranks highest. A fifth of the
-questions lack the right code: all answers are no. The shared beginning of a question is computed once: its candidates
-follow in the same sequence, each seeing the beginning and itself alone.
+a context in which the detail is or is not documented; the wrong candidates are what retrieval ranks highest. A fifth
+of the questions lack the right code: all answers are no. The shared beginning of a question is computed once: its
+candidates follow in the same sequence, each seeing the beginning and itself alone.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class Maker:
 
 def pairs(concepts: Concepts, rng: random.Random) -> tuple[list, list]:
     """(term, concept, details, kind) for training and, by term and concept unseen, held out."""
-    lexicon = [(r.term, c, [], "lexicon") for r in read_rows() if len(c_ := concepts.by_stem(r.code)) == 1 for c in c_]
+    lexicon = [(r.term, c, [], "lexicon") for r in read_rows() for c in concepts.by_stem(r.code)[:1]]
     rng.shuffle(lexicon)
     common = [c for c in concepts.all() if c.key[0] not in "VWXY"]
     rng.shuffle(common)
@@ -180,7 +180,7 @@ def pairs(concepts: Concepts, rng: random.Random) -> tuple[list, list]:
     rng.shuffle(terms)
     held = lexicon[:400] + [t for t in terms if t[1].key in unseen][:400]
     held += [(*_said(c, rng), "title") for c in common if c.key in unseen][:400]
-    train = [p for p in lexicon[400:]] * 2 + [t for t in terms if t[1].key not in unseen]
+    train = lexicon[400:] * 2 + [t for t in terms if t[1].key not in unseen]
     train += [(*_said(c, rng), "title") for c in common if c.key not in unseen]
     rng.shuffle(train)
     return train, held
@@ -370,7 +370,8 @@ def report(rows: Sequence[dict]) -> None:
         first = sum(max(range(len(r["scores"])), key=r["scores"].__getitem__) == r["right"] for r in there)
         chosen = sum(max(range(len(r["margins"])), key=r["margins"].__getitem__) == r["right"] for r in there)
         print(
-            f"{kind}: {len(there)} with the right code; by retrieval {first / len(there):.3f}, LLM {chosen / len(there):.3f}"
+            f"{kind}: {len(there)} with the right code; "
+            f"by retrieval {first / len(there):.3f}, LLM {chosen / len(there):.3f}"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from codeserve.artifacts import DATA, Step, digest, package_folder, package_version
@@ -112,5 +113,5 @@ def run(home: Path, todo: Sequence[Step], progress: Callable[[Step, float], None
     home.mkdir(parents=True, exist_ok=True)
     for step in todo:
         if not step.ready:
-            step.run(lambda share, step=step: progress(step, share))
+            step.run(partial(progress, step))
         progress(step, 1.0)

@@ -15,10 +15,12 @@ PERIOD_S = 0.5
 
 
 def install() -> None:
-    """The entry point `vllm.general_plugins`. Does nothing in a process that vLLM did not spawn; may be called twice."""
-    if multiprocessing.parent_process() is None or any(t.name == __name__ for t in threading.enumerate()):
+    """The entry point `vllm.general_plugins`. Does nothing in a process that vLLM did not spawn."""
+    parent = multiprocessing.parent_process()
+    if parent is None or any(t.name == __name__ for t in threading.enumerate()):
         return
-    threading.Thread(target=_watch, args=(os.getppid(),), name=__name__, daemon=True).start()
+    # The pid of the one that spawned this process: getppid() is already another's if that one has died since.
+    threading.Thread(target=_watch, args=(parent.pid,), name=__name__, daemon=True).start()
 
 
 def _watch(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""All questions of a note at once: retrieve, let the gate spare the LLM what is certain, ask it the rest in one call."""
+"""All questions of a note at once: retrieve, let the gate spare the LLM what is certain, ask the rest in one call."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from codeserve.reasoning.prompts import Prompter
 from codeserve.reasoning.questions import Answer, Candidate, Question, System
 
 
-class MarginEngine(Protocol):
+class AnswerEngine(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
     async def check(self) -> None: ...
 
-    async def margins(self, prompts: Sequence[list[int]], yes: int, no: int) -> list[float]: ...
+    async def log_probabilities(
+        self, prompts: Sequence[list[int]], answers: Sequence[Sequence[int]]
+    ) -> list[tuple[float, ...]]: ...
 
     def core_pids(self) -> tuple[int, ...]: ...
 
@@ -28,13 +30,13 @@ class Search(Protocol):
 
 
 class Reasoner:
-    """`max_candidates` a question are judged; the others stay alternatives by their score. `gate` as in the settings."""
+    """Judges `max_candidates` a question out of `limit` that retrieval finds. `gate` as in the settings."""
 
     def __init__(
         self,
         retriever: Search,
         prompter: Prompter,
-        engine: MarginEngine,
+        engine: AnswerEngine,
         calibrator: Calibrator,
         *,
         limit: int = 20,
@@ -53,11 +55,11 @@ class Reasoner:
         """One answer a question, in their order. A question without a candidate is answered with none of them."""
         found = self.retriever.search(questions, self._limit)
         asked = [i for i, q in enumerate(questions) if not self._spared(q, found[i])]
-        prompts = {i: self._prompter.build(questions[i], found[i][: self._max]).whole() for i in asked}
-        flat = [prompt for i in asked for prompt in prompts[i]]
-        margins = iter(await self.engine.margins(flat, self._prompter.yes, self._prompter.no) if flat else ())
-        read_back = {i: [next(margins) for _ in prompts[i]] for i in asked}
-        return tuple(self._read(q, found[i], read_back.get(i)) for i, q in enumerate(questions))
+        prompts = {i: self._prompter.build(questions[i], found[i][: self._max]) for i in asked}
+        flat = [(prompt, prompts[i].answers) for i in asked for prompt in prompts[i].whole()]
+        logs = iter(await self.engine.log_probabilities([p for p, _ in flat], [a for _, a in flat]) if flat else ())
+        margins = {i: prompts[i].margins([next(logs) for _ in prompts[i].suffixes]) for i in asked}
+        return tuple(self._read(q, found[i], margins.get(i)) for i, q in enumerate(questions))
 
     def _spared(self, question: Question, candidates: Sequence[Candidate]) -> bool:
         """The LLM has learnt to judge diagnoses; a service is named by the procedure table's own terms."""

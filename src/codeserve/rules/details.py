@@ -24,7 +24,10 @@ SEARCHED = (
     SectionKind.OTHER,
 )
 # Too common to tie a side to a problem.
-_WEAK = frozenset(["pain", "chronic", "acute", "sprain", "strain", "fracture", "disease", "syndrome", "tear", "primary", "injury", "joint"])
+_WEAK = frozenset(
+    {"pain", "chronic", "acute", "sprain", "strain", "fracture", "disease", "syndrome", "tear", "primary", "injury"}
+    | {"joint"}
+)
 _WEEKS = re.compile(r"\b(\d{1,2})\s*(?:\+\s*\d\s*)?(?:weeks?|wks?|w)\b[^.\n]{0,25}\b(?:pregnan|gestation|ga\b)", re.I)
 
 

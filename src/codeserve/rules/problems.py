@@ -38,8 +38,8 @@ class Problem:
     """`term`: the words that name it; `spans`: where, best first; `body`: the text that belongs to it.
 
     `group` tells which line of the assessment it came from: a symptom beside the diagnosis that explains it is dropped.
-    `historical`: said to be over. `qualifiers`: words of its line that specify it. `side`, `episode`, `trimester`: found
-    details with their words.
+    `historical`: said to be over. `qualifiers`: words of its line that specify it. `side`, `episode`,
+    `trimester`: found details with their words.
     """
 
     term: str
