@@ -1,0 +1,46 @@
+"""A child that vLLM spawned ends when its parent is killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+
+from codeserve.deployments import engine_guard
+
+PARENT = """
+import multiprocessing, time
+def child():
+    from codeserve.deployments.engine_guard import install
+    install(); install()
+    time.sleep(600)
+if __name__ == "__main__":
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    print(process.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_child_dies_with_its_killed_parent() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    assert child.is_running()
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    _, alive = psutil.wait_procs([child], timeout=20)
+    for process in alive:
+        process.kill()
+    assert not alive
+
+
+def test_a_process_that_nobody_spawned_is_left_alone() -> None:
+    before = threading.active_count()
+    engine_guard.install()
+    time.sleep(0)
+    assert threading.active_count() == before
