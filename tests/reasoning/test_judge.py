@@ -83,11 +83,14 @@ class FixedEngine:
     def core_pids(self) -> tuple[int, ...]:
         return ()
 
-    async def margins(self, prompts: Sequence[list[int]], yes: int, no: int) -> list[float]:
+    async def log_probabilities(
+        self, prompts: Sequence[list[int]], answers: Sequence[Sequence[int]]
+    ) -> list[tuple[float, ...]]:
         if self.fails:
             raise StageFailed("the LLM engine failed")
         self.asked += prompts
-        return [float(len(prompt) % 7) for prompt in prompts]
+        rest = [(0.0,) * (len(tokens) - 1) for tokens in answers]
+        return [(float(len(prompt) % 7), *zeros) for prompt, zeros in zip(prompts, rest, strict=True)]
 
 
 class Shelf:

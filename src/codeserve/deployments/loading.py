@@ -26,7 +26,7 @@ def load_reasoner(model_set: ModelSet) -> Reasoner:
 
     settings = model_set.reasoner
     folder = model_folder(settings.model, ready(home()).reasoner)
-    prompter = Prompter.load(folder, settings.block_size)
+    prompter = Prompter.load(folder, settings.block_size, settings.answer_form)
     return Reasoner(
         load_retriever(ready(home()), model_set.retriever),
         prompter,

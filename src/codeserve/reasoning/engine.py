@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codeserve.config import ReasonerSettings
-from codeserve.errors import StageFailed
+from codeserve.errors import DeadlineExceeded, StageFailed
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
-CHECK_TIMEOUT_S = 20.0
+CHECK_TIMEOUT_S = 15.0
+FRESH_S = 5.0
 RETRY_AFTER_S = 5
+MAX_ANSWERS = 26
 
 
 class Engine:
@@ -27,6 +30,7 @@ class Engine:
         self._settings = settings
         self._probe = list(probe)
         self._llm: AsyncLLM | None = None
+        self._answered = float("-inf")
 
     async def start(self) -> None:
         """Load the model. Takes 20 to 60 seconds on a CPU. Raises StageFailed."""
@@ -59,6 +63,7 @@ class Engine:
             "block_size": s.block_size,
             "enforce_eager": s.enforce_eager,
             "enable_prefix_caching": True,
+            "max_logprobs": MAX_ANSWERS,
             "skip_tokenizer_init": True,
             "enable_log_requests": False,
             "disable_log_stats": True,
@@ -69,28 +74,39 @@ class Engine:
         return arguments
 
     async def margins(self, prompts: Sequence[list[int]], yes: int, no: int) -> list[float]:
-        """log p(yes) - log p(no) as the next token of each prompt. Cancelling aborts what is under way.
+        """log p(yes) - log p(no) as the next token of each prompt. Raises as `log_probabilities` does."""
+        rows = await self.log_probabilities(prompts, [(yes, no)] * len(prompts))
+        return [row[0] - row[1] for row in rows]
 
-        Raises StageFailed where the engine does.
+    async def log_probabilities(
+        self, prompts: Sequence[list[int]], answers: Sequence[Sequence[int]]
+    ) -> list[tuple[float, ...]]:
+        """Of each of a prompt's answers as its next token. Cancelling aborts what is under way.
+
+        Raises StageFailed where the engine does, DeadlineExceeded after `call_timeout_s`.
         """
         if self._llm is None:
             raise StageFailed("the LLM engine is not running", retry_after=RETRY_AFTER_S)
-        asked = [asyncio.ensure_future(self._margin(prompt, yes, no)) for prompt in prompts]
+        asked = [asyncio.ensure_future(self._ask(*pair)) for pair in zip(prompts, answers, strict=True)]
         try:
-            return list(await asyncio.gather(*asked))
+            async with asyncio.timeout(self._settings.call_timeout_s):
+                return list(await asyncio.gather(*asked))
+        except TimeoutError:
+            raise DeadlineExceeded("the LLM took too long", retry_after=RETRY_AFTER_S) from None
         finally:
             for task in asked:
                 task.cancel()
 
-    async def _margin(self, prompt: list[int], yes: int, no: int) -> float:
+    async def _ask(self, prompt: list[int], answers: Sequence[int]) -> tuple[float, ...]:
         from vllm import SamplingParams
         from vllm.exceptions import VLLMError
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         assert self._llm is not None
-        # Log-probabilities are taken before the mask, so both answers are asked for by name.
+        tokens = list(answers)
+        # Log-probabilities are taken before the mask, so the answers are asked for by name.
         parameters = SamplingParams(
-            max_tokens=1, temperature=0.0, allowed_token_ids=[yes, no], logprob_token_ids=[yes, no], detokenize=False
+            max_tokens=1, temperature=0.0, allowed_token_ids=tokens, logprob_token_ids=tokens, detokenize=False
         )
         found = None
         try:
@@ -98,17 +114,25 @@ class Engine:
                 found = output.outputs[0].logprobs
         except (EngineDeadError, EngineGenerateError, VLLMError) as error:
             raise StageFailed(f"the LLM engine failed ({type(error).__name__})", retry_after=RETRY_AFTER_S) from None
-        if not found or yes not in found[0] or no not in found[0]:
+        if not found or not all(token in found[0] for token in tokens):
             raise StageFailed("the LLM engine gave no log-probabilities", retry_after=RETRY_AFTER_S)
-        return float(found[0][yes].logprob - found[0][no].logprob)
+        self._answered = time.monotonic()
+        return tuple(float(found[0][token].logprob) for token in tokens)
 
     async def check(self) -> None:
-        """A tiny request with a time limit: vLLM's own check does not notice a stopped core. Raises StageFailed."""
+        """A tiny request with a time limit: vLLM's own check does not notice a stopped core. Raises StageFailed.
+
+        Answers that came while the request waited in line show that the engine is busy, not stopped.
+        """
+        begun = time.monotonic()
+        if self._llm is not None and begun - self._answered < FRESH_S:
+            return
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
                 await self.margins([self._probe], self._probe[0], self._probe[0] + 1)
         except TimeoutError:
-            raise StageFailed("the LLM engine does not answer", retry_after=RETRY_AFTER_S) from None
+            if self._answered < begun:
+                raise StageFailed("the LLM engine does not answer", retry_after=RETRY_AFTER_S) from None
 
     async def stop(self) -> None:
         if self._llm is not None:
