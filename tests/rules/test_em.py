@@ -14,7 +14,12 @@ from codeserve.rules.results import Em
 from codeserve.rules.tables import rows
 from tests.rules.making import diagnosis, document, named, procedure
 
-VIGNETTES: list[dict[str, Any]] = yaml.safe_load((files("tests.rules") / "data" / "em_vignettes.yaml").read_text())
+DATA = files("tests.rules") / "data"
+VIGNETTES: list[dict[str, Any]] = [
+    vignette
+    for name in ("em_vignettes.yaml", "em_vignettes_more.yaml")
+    for vignette in yaml.safe_load((DATA / name).read_text(encoding="utf-8"))
+]
 A_AND_P = "ASSESSMENT AND PLAN:\n"
 
 
@@ -52,7 +57,7 @@ def test_a_vignette_for_every_family_and_level() -> None:
     assert {"office_new", "office_established", "hospital_initial", "hospital_subsequent", "same_day"} <= families
     assert {"emergency", "nursing_initial", "nursing_subsequent", "home_new", "home_established"} <= families
     assert {"consult_outpatient", "consult_inpatient", "hospital_discharge"} <= families
-    assert len(VIGNETTES) >= 50
+    assert len({v["id"] for v in VIGNETTES}) == len(VIGNETTES) >= 60
 
 
 def visit(text: str = "", **told: Any) -> str:

@@ -30,7 +30,7 @@ LISTED = frozenset({SectionKind.MEDICATIONS, SectionKind.ALLERGIES, SectionKind.
 REACH = 240  # characters in which a word can speak against another: a note without full stops stays readable in time
 PLACES = {
     "decided": DECIDED,
-    "reviewed": DECIDED | {SectionKind.HPI},
+    "reviewed": DECIDED | {SectionKind.HPI, SectionKind.EXAM},
     "results": frozenset({SectionKind.RESULTS}),
     "any": frozenset(SectionKind) - LISTED,
 }
