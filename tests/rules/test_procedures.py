@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from codeserve.codesets.procedures import ProcedureCode, Procedures
@@ -17,6 +19,7 @@ from codeserve.rules.procedures import (
     procedure_questions,
 )
 from codeserve.rules.results import Procedure
+from codeserve.rules.sizes import sized
 from codeserve.rules.tables import rows
 from tests.rules.making import diagnosis, document
 
@@ -198,3 +201,39 @@ def test_tables_name_codes_that_exist() -> None:
         assert row["code"] in TABLE
     assert justifies("J02.0", "87880")
     assert not justifies("I10", "87880")
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "expected"),
+    [
+        ("73562", "X-rays of the knee, 2 views, obtained today", "73560"),
+        ("73562", "Four-view x-rays of the knee", "73564"),
+        ("73562", "X-rays of the knee", "73562"),
+        ("12001", "The 3 cm laceration was closed", "12002"),
+        ("12001", "Lacerations of 2 cm and 1.5 cm were closed", "12002"),
+        ("12001", "The 2.5 cm laceration was closed", "12001"),
+        ("17110", "16 warts were frozen", "17111"),
+        ("99406", "12 minutes of smoking cessation counseling", "99407"),
+        ("99406", "2 minutes of smoking cessation counseling", None),
+        ("99406", "smoking cessation counseling", "99406"),
+        ("93000", "12 minutes", "93000"),
+    ],
+)
+def test_code_by_number(code: str, said: str, expected: str | None) -> None:
+    assert sized(code, said) == expected
+
+
+def test_ranges_of_a_family_do_not_overlap() -> None:
+    table = rows("procedure_sizes.tsv")
+    for family in {r["family"] for r in table}:
+        ends = [(float(r["from"]), float(r["to"] or "inf")) for r in table if r["family"] == family]
+        assert all(low <= high for low, high in ends)
+        assert all(one[1] < other[0] for one, other in pairwise(ends))
+    assert all(r["code"] in TABLE for r in table)
+
+
+def test_the_number_decides_among_codes_of_one_service() -> None:
+    knee = decided("X-rays of the right knee, 2 views, obtained today.", "73562")
+    assert knee.code == "73560"
+    assert "by the number stated" in knee.rationale
+    assert knee.description == getattr(TABLE.get("73560"), "description", "")

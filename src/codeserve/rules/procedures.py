@@ -16,6 +16,7 @@ from codeserve.rules.em_modifiers import TELEHEALTH
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.results import Alternative, Diagnosis, Procedure, Role
 from codeserve.rules.services import Done, ProcedureTerms, done, professional
+from codeserve.rules.sizes import sized
 from codeserve.rules.tables import rows
 
 __all__ = ["Done", "ProcedureTerms", "decide_procedures", "done", "procedure_questions"]
@@ -44,30 +45,38 @@ def decide_procedures(
     visit = encounter or Encounter()
     found: dict[tuple[str, tuple[str, ...]], Procedure] = {}
     for service, answer in zip(services, answers, strict=True):
-        if answer.judged and answer.none <= 0.5:
-            procedure = _placed(_procedure(service, answer, document, diagnoses, procedures), visit, procedures)
+        chosen = sized(answer.judged[0].candidate.code, service.sentence.of(document.text)) if answer.judged else None
+        if chosen and answer.none <= 0.5:
+            decided = _procedure(chosen, service, answer, document, diagnoses, procedures)
+            procedure = _placed(decided, visit, procedures)
             found.setdefault((procedure.code, procedure.modifiers), procedure)
     return tuple(found.values())
 
 
 def _procedure(
-    service: Done, answer: Answer, document: Document, diagnoses: Sequence[Diagnosis], procedures: Procedures
+    chosen: str,
+    service: Done,
+    answer: Answer,
+    document: Document,
+    diagnoses: Sequence[Diagnosis],
+    procedures: Procedures,
 ) -> Procedure:
     best, *others = answer.judged
-    code = procedures.get(best.candidate.code)
+    code = procedures.get(chosen)
+    sized_to = f"; {chosen} by the number stated" if chosen != best.candidate.code else ""
     said = service.sentence.of(document.text)
     return Procedure(
-        code=best.candidate.code,
+        code=chosen,
         system=best.candidate.system,
-        description=best.candidate.description,
+        description=code.description if code else best.candidate.description,
         confidence=best.probability,
         evidence=(service.sentence,),
         decided_by=answer.decided_by,
         modifiers=tuple(_sides(code, document, service)) if code else (),
         units=units(code, said, service.term) if code else 1,
-        diagnosis_pointers=pointers(best.candidate.code, f"{said} {service.term}", diagnoses),
+        diagnosis_pointers=pointers(chosen, f"{said} {service.term}", diagnoses),
         alternatives=tuple(Alternative(o.candidate.code, o.candidate.description, o.probability) for o in others),
-        rationale=f"“{service.term}” was done; decided by {answer.decided_by}",
+        rationale=f"“{service.term}” was done{sized_to}; decided by {answer.decided_by}",
     )
 
 
