@@ -63,7 +63,7 @@ def code_one(note: Path, encounter: Path | None, config: Path, as_json: bool, co
 
     async def run() -> bytes:
         request = parse_request(body, settings.gateway.max_text_chars)
-        with console.status("Starting the models (half a minute) …"):
+        with Console(stderr=True).status("Starting the models (half a minute) …"):
             async with local_service(settings) as service:
                 return (await service.code(request)).model_dump_json().encode()
 

@@ -149,6 +149,7 @@ def keep_to_home(folder: Path) -> None:
         NUMBA_CACHE_DIR=str(folder / "numba"),
         TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"),
         MPLCONFIGDIR=str(folder / "matplotlib"),
+        VLLM_LOGGING_STREAM="ext://sys.stderr",  # standard output is for answers
         VLLM_NO_USAGE_STATS="1",
         VLLM_DO_NOT_TRACK="1",
         DO_NOT_TRACK="1",
