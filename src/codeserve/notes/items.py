@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from codeserve.notes.document import Item, Section, SectionKind
@@ -66,13 +66,17 @@ def find_items(text: str, sections: Sequence[Section]) -> tuple[Item, ...]:
     Lines of a plan are items where they repeat the problems of an assessment, or where no assessment lists any.
     """
     items: list[Item] = []
+    assessed: set[str] = set()
     for section in sections:
         if section.kind in ITEMISED:
-            items += _items(text, section, [i.heading.of(text) for i in items if i.section.assesses])
+            found = list(_items(text, section, assessed))
+            items += found
+            if section.kind.assesses:
+                assessed.update(word for item in found for word in _content(item.heading.of(text)))
     return tuple(items)
 
 
-def _items(text: str, section: Section, assessed: Sequence[str]) -> Iterator[Item]:
+def _items(text: str, section: Section, assessed: Set[str]) -> Iterator[Item]:
     read = [_read(text, piece) for line in lines(text, section.body) for piece in _pieces(text, line)]
     if section.kind is SectionKind.PLAN and assessed:
         opening = _repeating(text, read, assessed)
@@ -116,21 +120,21 @@ def _heading(text: str, begin: int, end: int) -> Span | None:
     return Span(begin + len(words) - len(words.lstrip()), begin + len(words))
 
 
-def _repeating(text: str, read: Sequence[_Line], assessed: Sequence[str]) -> list[_Line]:
-    """The lines that name an assessed problem again, and those written in the same way."""
-    known = [_content(heading) for heading in assessed]
+def _repeating(text: str, read: Sequence[_Line], assessed: Set[str]) -> list[_Line]:
+    """The lines whose words are for the most part those of the assessed problems, and numbered ones beside them."""
     opening = [line for line in read if line.heading]
-    repeats = [line for line in opening if line.heading and _repeats(_content(line.heading.of(text)), known)]
-    indents = {line.indent for line in repeats if line.numbered}
-    return [line for line in opening if line in repeats or (line.numbered and line.indent in indents)]
+    repeats = {line.span for line in opening if line.heading and _repeats(line.heading.of(text), assessed)}
+    indents = {line.indent for line in opening if line.numbered and line.span in repeats}
+    return [line for line in opening if line.span in repeats or (line.numbered and line.indent in indents)]
 
 
 def _content(heading: str) -> frozenset[str]:
     return frozenset(word.lower() for word in _WORD.findall(heading))
 
 
-def _repeats(words: frozenset[str], known: Sequence[frozenset[str]]) -> bool:
-    return bool(words) and any(2 * len(words & other) >= len(words) for other in known)
+def _repeats(heading: str, assessed: Set[str]) -> bool:
+    words = _content(heading)
+    return bool(words) and 2 * len(words & assessed) >= len(words)
 
 
 def _problem_lines(read: Sequence[_Line], section: Section) -> list[_Line]:

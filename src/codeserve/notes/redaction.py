@@ -1,14 +1,16 @@
 """Direct identifiers out of the text before a model or a log sees it, with a map back to the original offsets.
 
 Recognition is Presidio's pattern recognisers over data/redaction.tsv and over the identifiers that the request names
-(HIPAA Safe Harbor, 45 CFR 164.514(b)(2)). A pattern's group `id` is what goes; without it the whole match does.
+(HIPAA Safe Harbor, 45 CFR 164.514(b)(2)). A pattern's named group is what goes; without one the whole match does.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 
 from presidio_analyzer import Pattern, PatternRecognizer
@@ -16,12 +18,12 @@ from presidio_analyzer import Pattern, PatternRecognizer
 from codeserve.notes.spans import Span
 
 FLAGS = re.UNICODE
-MIN_PART = 2
-# Parts of a named identifier that are words of the language: gone only where they are capitalised.
-_COMMON = frozenset(
-    "bell may will mark grace hope faith rose dawn june april august young long short white black brown green gray "
-    "wood woods stone hill park lane field fields rivers banks power price rich sharp small cook baker carter hand "
-    "head foot knee heart burns pain cutter crohn parkinson hodgkin graves barrett back chest".split()
+MIN_LENGTH = 2  # a single letter or digit identifies nobody, and taking it out would take the note apart
+MARKS = "[\u0300-\u036f]*"
+# "Bell's palsy" in the note of a patient of that name is still a palsy.
+_EPONYM = (
+    r"(?:['’]?s)?[ -](?:palsy|disease|syndrome|sign|cyst|fracture|contracture|tumou?r|lymphoma|thyroiditis|"
+    r"o?esophagus|phenomenon|score|criteria|reflex|test|maneuver|position|catheter|procedure)\b"
 )
 
 
@@ -59,14 +61,23 @@ class Redactor:
             for hit in recognizer.analyze(text, [kind]) or ():
                 match = pattern.match(text, hit.start)
                 whole = Span(hit.start, hit.end)
-                held = Span(*match.span("id")) if match and "id" in pattern.groupindex else whole
-                yield Redacted(held, kind)
+                group = match.lastgroup if match else None
+                yield Redacted(Span(*match.span(group)) if match and group else whole, kind)
+
+
+def _rows(name: str) -> list[str]:
+    return files("codeserve").joinpath("data", name).read_text(encoding="utf-8").splitlines()[1:]
 
 
 def _read_patterns() -> Iterator[tuple[str, PatternRecognizer, re.Pattern[str]]]:
-    lines = files("codeserve").joinpath("data", "redaction.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    for number, line in enumerate(lines, 2):
-        kind, expression = line.split("\t")
+    """The rows of the table; a row `$NAME` names a part that later rows write as `{NAME}`."""
+    parts: dict[str, str] = {}
+    for number, line in enumerate(_rows("redaction.tsv"), 2):
+        kind, written = line.split("\t")
+        expression = re.sub(r"\{([A-Z_]+)\}", lambda use: parts[use[1]], written)
+        if kind.startswith("$"):
+            parts[kind[1:]] = expression
+            continue
         pattern = Pattern(name=f"{kind}:{number}", regex=expression, score=1.0)
         recognizer = PatternRecognizer(
             supported_entity=kind, patterns=[pattern], name=pattern.name, global_regex_flags=FLAGS
@@ -74,26 +85,45 @@ def _read_patterns() -> Iterator[tuple[str, PatternRecognizer, re.Pattern[str]]]
         yield kind, recognizer, re.compile(expression, FLAGS)
 
 
+@lru_cache(maxsize=1)
+def _common() -> frozenset[str]:
+    """Names that are words of the language too: gone only where they are capitalised."""
+    return frozenset(_rows("redaction_words.tsv"))
+
+
 def _named(text: str, identifiers: Sequence[str]) -> Iterator[Redacted]:
     """The request's own identifiers, and the parts of a name that stand alone."""
+    folded = _fold(text)
     for identifier in identifiers:
-        words = re.findall(r"\w+", identifier, re.UNICODE)
-        if not words:
-            continue
-        kind = "NAME" if not any(c.isdigit() for c in identifier) else "ID"
-        whole = r"[\W_]{1,3}".join(re.escape(word) for word in words)
-        yield from _matches(text, rf"(?<!\w){whole}(?!\w)", kind, re.IGNORECASE)
+        kind = "ID" if any(c.isdigit() for c in identifier) else "NAME"
+        parts = re.split(r"[\s,;]+", _fold(unicodedata.normalize("NFC", identifier)))
+        whole = [word for part in parts for word in re.findall(r"\w+", part)]
+        between = r"[\W_]{0,4}" if kind == "ID" else r"[\W_]{1,6}"
+        yield from _matches(text, folded, whole, kind, between)
         if kind == "NAME":
-            for word in words:
-                if len(word) >= MIN_PART and len(words) > 1:
-                    yield from _matches(text, rf"(?<!\w){re.escape(word)}(?!\w)", kind, re.IGNORECASE, capital=True)
+            pieces = {*parts, *(piece for part in parts for piece in part.split("-"))} if whole[1:] else set()
+            for piece in sorted(pieces):
+                yield from _matches(text, folded, re.findall(r"\w+", piece), kind, r"[\W_]{0,2}")
 
 
-def _matches(text: str, expression: str, kind: str, flags: int, capital: bool = False) -> Iterator[Redacted]:
-    for match in re.finditer(expression, text, flags | FLAGS):
-        common = match[0].lower() in _COMMON or len(match[0]) <= MIN_PART
-        if not (capital and common) or match[0][0].isupper():
+def _matches(text: str, folded: str, words: Sequence[str], kind: str, between: str) -> Iterator[Redacted]:
+    if sum(map(len, words)) < MIN_LENGTH:
+        return
+    common = len(words) == 1 and (words[0].lower() in _common() or len(words[0]) <= MIN_LENGTH)
+    spelt = between.join(MARKS.join(map(re.escape, word)) + MARKS for word in words)
+    # Neither a part of a word ("X-ray", "don't") nor, for a single word, of an eponym.
+    before = r"(?<!\w)" + (r"(?<![Xx]-)" if common else "")
+    after = r"(?!\w|['’](?!s\b)[^\W\d_])" + (rf"(?!{_EPONYM})" if len(words) == 1 and kind == "NAME" else "")
+    for match in re.finditer(before + spelt + after, folded, re.IGNORECASE | FLAGS):
+        if not common or text[match.start()].isupper():
             yield Redacted(Span(*match.span()), kind)
+
+
+def _fold(text: str) -> str:
+    """Letters without their accents, one character for one, so that `Nunez` finds `Núñez`."""
+    if text.isascii():
+        return text
+    return text.translate({ord(c): unicodedata.normalize("NFD", c)[0] for c in set(text) if not c.isascii()})
 
 
 def _disjoint(found: list[Redacted]) -> tuple[Redacted, ...]:
