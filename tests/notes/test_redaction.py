@@ -70,7 +70,7 @@ def test_pattern_shaped_identifiers_go(text: str, gone: str) -> None:
         "creatinine 1.6, eGFR 38, 1 in 2021, 12-lead EKG, x-ray 3 views",
         "1-2-20 mg, 3-5-10 cm, hydrocodone 10/325 mg, 20/20-2, pH 7.35/45/80, plt 250,000",
         "MR Brain without contrast, MS 12345, OR 10000 cells, may 10 mg, march 5 miles, group: 12345 cells",
-        "yesterday, last Tuesday, 3 months ago, on 5/10 pain scale, 3 Head Ct scans, visit: 2 weeks",
+        "pain 2-7/10 to 7-8/10, yesterday, last Tuesday, on 5/10 pain scale, 3 Head Ct scans, visit: 2 weeks",
     ],
 )
 def test_clinical_numbers_and_eponyms_stay(text: str) -> None:
