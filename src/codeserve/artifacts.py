@@ -52,13 +52,17 @@ class Step:
 
 
 def digest(parts: Iterable[Path | str]) -> str:
-    """SHA-256 over files (name and content; folders recursively) and strings, as 16 hex digits."""
+    """SHA-256 over files (name and content; folders recursively) and strings, as 16 hex digits.
+
+    Bytecode is left out: Python writes it when a module is first imported, which must not make what is prepared old.
+    """
     total = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
             total.update(part.encode())
             continue
-        files = sorted(p for p in part.rglob("*") if p.is_file()) if part.is_dir() else [part]
+        inside = (p for p in part.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        files = sorted(inside) if part.is_dir() else [part]
         for file in files:
             total.update(file.name.encode())
             total.update(hashlib.sha256(file.read_bytes()).digest())

@@ -71,3 +71,11 @@ def test_a_digest_follows_content(tmp_path: Path) -> None:
     before = digest([tmp_path, "v"])
     (tmp_path / "f").write_text("2")
     assert digest([tmp_path, "v"]) != before
+
+
+def test_a_digest_does_not_follow_bytecode(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text("1")
+    before = digest([tmp_path])
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "f.cpython-311.pyc").write_bytes(b"2")
+    assert digest([tmp_path]) == before
