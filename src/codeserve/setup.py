@@ -53,7 +53,10 @@ def artifacts(home: Path) -> Artifacts:
 
 def steps(home: Path) -> tuple[Step, ...]:
     """What there is to prepare, in order: the index needs the tables."""
-    at = artifacts(home)
+    return _steps(artifacts(home))
+
+
+def _steps(at: Artifacts) -> tuple[Step, ...]:
     return (
         Step("tables", "ICD-10-CM tables", at.tables, _tables),
         Step("tagger", "tagger", at.tagger, lambda folder, progress: _tagger(at, folder, progress)),
@@ -64,10 +67,11 @@ def steps(home: Path) -> tuple[Step, ...]:
 
 def ready(home: Path) -> Artifacts:
     """The artifacts, all there. Raises SetupError that names what is missing."""
-    missing = [step.title for step in steps(home) if not step.ready]
+    at = artifacts(home)
+    missing = [step.title for step in _steps(at) if not step.ready]
     if missing:
         raise SetupError(f"not prepared yet: {', '.join(missing)}", hint="run `codeserve setup` (or `make setup`)")
-    return artifacts(home)
+    return at
 
 
 def _tables(folder: Path, progress: Progress) -> None:

@@ -80,9 +80,6 @@ class FixedEngine:
 
     async def check(self) -> None: ...
 
-    def core_pids(self) -> tuple[int, ...]:
-        return ()
-
     async def log_probabilities(
         self, prompts: Sequence[list[int]], answers: Sequence[Sequence[int]]
     ) -> list[tuple[float, ...]]:

@@ -24,11 +24,11 @@ def load_reasoner(model_set: ModelSet) -> Reasoner:
     """Retriever and engine, the engine not started yet."""
     from codeserve.deployments.retrieval import load_retriever
 
-    settings = model_set.reasoner
-    folder = model_folder(settings.model, ready(home()).reasoner)
+    settings, at = model_set.reasoner, ready(home())
+    folder = model_folder(settings.model, at.reasoner)
     prompter = Prompter.load(folder, settings.block_size, settings.answer_form)
     return Reasoner(
-        load_retriever(ready(home()), model_set.retriever),
+        load_retriever(at, model_set.retriever),
         prompter,
         Engine(folder, settings, probe=(prompter.yes, prompter.no)),
         Calibrator.load(),

@@ -9,7 +9,7 @@ from typing import Any
 from ray import serve
 
 from codeserve.config import ModelSet, home, keep_to_home
-from codeserve.reasoning.questions import Answer, Candidate, Question
+from codeserve.reasoning.questions import Answer, Question
 
 
 @serve.deployment(
@@ -31,20 +31,12 @@ class Reasoner:
     async def answer(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
         return await self._reasoner.answer(questions)
 
-    async def lookup(self, question: Question, limit: int) -> tuple[Candidate, ...]:
-        """Retrieval alone, for `/v1/codes` searches and the readiness check."""
-        return self._reasoner.retriever.search([question], limit=limit)[0]
-
     async def probe(self) -> str:
         await self._reasoner.engine.check()
         return "ready"
 
     async def check_health(self) -> None:
         await self._reasoner.engine.check()
-
-    async def engine_pids(self) -> tuple[int, ...]:
-        """The engine's own processes, for the tests that count orphans."""
-        return self._reasoner.engine.core_pids()
 
     async def __del__(self) -> None:
         await self._reasoner.engine.stop()

@@ -138,10 +138,3 @@ class Engine:
         if self._llm is not None:
             self._llm.shutdown()
             self._llm = None
-
-    def core_pids(self) -> tuple[int, ...]:
-        """The engine's child processes."""
-        import psutil
-
-        children = psutil.Process().children(recursive=True)
-        return tuple(p.pid for p in children if "EngineCore" in " ".join(p.cmdline()) or "VLLM" in p.name())

@@ -22,8 +22,6 @@ class AnswerEngine(Protocol):
         self, prompts: Sequence[list[int]], answers: Sequence[Sequence[int]]
     ) -> list[tuple[float, ...]]: ...
 
-    def core_pids(self) -> tuple[int, ...]: ...
-
 
 class Search(Protocol):
     def search(self, questions: Sequence[Question], limit: int = 20) -> list[tuple[Candidate, ...]]: ...
@@ -73,8 +71,3 @@ class Reasoner:
         if margins is None:
             return from_lexicon(question, candidates, self._calibrator)
         return read(question, candidates[: self._max], margins, self._calibrator)
-
-
-def plain_question(term: str, system: System = System.ICD10CM) -> Question:
-    """A term without a note around it, as `codeserve lookup` asks."""
-    return Question(0, system, term)

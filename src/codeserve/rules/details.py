@@ -64,8 +64,9 @@ def side(document: Document, term: str, near: Sequence[Span], sentences: Sequenc
     part = {words.stem(w) for w in words.words(term)} - {words.stem(w) for w in _WEAK}
     said: list[Detail] = []
     for sentence in _in_sections(document, sentences):
-        if part & set(words.stems(sentence.of(document.text))):
-            said += find("side", document.text, sentence)
+        found = find("side", document.text, sentence)
+        if found and part & set(words.stems(sentence.of(document.text))):
+            said += found
     return _one_side(said, strict=True) if said else None
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 from codeserve.codesets import CodeSets
 from codeserve.codesets.ranges import parse_ranges
 from codeserve.rules.encounter import Encounter
-from codeserve.rules.results import Diagnosis, Finding, Role, Severity
+from codeserve.rules.results import Diagnosis, Finding, Role, Severity, finding
 from codeserve.rules.tables import rows
 
 MANIFESTATION = "in diseases classified elsewhere"
@@ -29,16 +29,10 @@ def diagnosis_edits(diagnoses: Sequence[Diagnosis], encounter: Encounter, codese
     yield from _integral_symptoms(diagnoses)
 
 
-def _finding(
-    severity: Severity, rule: str, source: str, message: str, codes: Sequence[str], suggestion: str = ""
-) -> Finding:
-    return Finding("", severity, rule, source, message, tuple(codes), suggestion)
-
-
 def _known(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[Finding]:
     for d in diagnoses:
         if d.code not in codesets.icd:
-            yield _finding(
+            yield finding(
                 Severity.ERROR,
                 "icd-unknown",
                 f"ICD-10-CM tabular list {codesets.icd.version}",
@@ -47,7 +41,7 @@ def _known(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[Findi
                 "check the code and the date of service",
             )
         elif not codesets.icd.is_billable(d.code):
-            yield _finding(
+            yield finding(
                 Severity.ERROR,
                 "icd-not-billable",
                 "ICD-10-CM guidelines I.B.2",
@@ -61,7 +55,7 @@ def _twice(diagnoses: Sequence[Diagnosis]) -> Iterator[Finding]:
     """Guideline I.B.12: each diagnosis code once an encounter."""
     for code, number in Counter(d.code for d in diagnoses).items():
         if number > 1:
-            yield _finding(
+            yield finding(
                 Severity.ERROR, "icd-duplicate", "ICD-10-CM guidelines I.B.12", "listed more than once", (code,)
             )
 
@@ -71,7 +65,7 @@ def _excludes1(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[F
     barred = {d.code: codesets.icd.excludes1(d.code) for d in diagnoses}
     for one, other in combinations(barred, 2):
         if any(r.matches(other) for r in barred[one]) or any(r.matches(one) for r in barred[other]):
-            yield _finding(
+            yield finding(
                 Severity.WARNING,
                 "icd-excludes1",
                 "ICD-10-CM guidelines I.A.12.a; tabular list, Excludes1",
@@ -86,7 +80,7 @@ def _first_listed(diagnoses: Sequence[Diagnosis]) -> Iterator[Finding]:
     if first is None:
         return
     if first.role is Role.EXTERNAL_CAUSE or first.code[0] in "VWXY":
-        yield _finding(
+        yield finding(
             Severity.ERROR,
             "icd-external-cause-first",
             "ICD-10-CM guidelines I.C.20.a.6",
@@ -95,7 +89,7 @@ def _first_listed(diagnoses: Sequence[Diagnosis]) -> Iterator[Finding]:
             "list the injury or condition first",
         )
     if MANIFESTATION in first.description.lower():
-        yield _finding(
+        yield finding(
             Severity.ERROR,
             "icd-manifestation-first",
             "ICD-10-CM guidelines I.A.13",
@@ -113,7 +107,7 @@ def _code_first(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[
         causes = [o for o in diagnoses if o.code != d.code and any(r.matches(o.code) for r in named)]
         behind = [o.code for o in causes if o.sequence > d.sequence]
         if behind and len(behind) == len(causes):
-            yield _finding(
+            yield finding(
                 Severity.WARNING,
                 "icd-code-first",
                 "ICD-10-CM guidelines I.A.13; tabular list, code first",
@@ -122,7 +116,7 @@ def _code_first(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[
                 f"list {behind[0]} before {d.code}",
             )
         if named and not causes and MANIFESTATION in d.description.lower():
-            yield _finding(
+            yield finding(
                 Severity.WARNING,
                 "icd-manifestation-alone",
                 "ICD-10-CM guidelines I.A.13",
@@ -136,7 +130,7 @@ def _side(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[Findin
     for d in diagnoses:
         concept = codesets.concepts.of(d.code)
         if concept and concept.sided and all(m.side is None for m in concept.members if m.code == d.code):
-            yield _finding(
+            yield finding(
                 Severity.WARNING,
                 "icd-side-unspecified",
                 "ICD-10-CM guidelines I.B.13",
@@ -151,7 +145,7 @@ def _sex_and_age(diagnoses: Sequence[Diagnosis], encounter: Encounter) -> Iterat
         wrong = _wrong(row, encounter)
         for d in diagnoses if wrong else ():
             if d.code.startswith(row["stem"]):
-                yield _finding(
+                yield finding(
                     Severity.WARNING,
                     f"icd-{wrong}",
                     "this project's table sex_age.tsv, after the definitions of Medicare's code editor",
@@ -176,7 +170,7 @@ def _integral_symptoms(diagnoses: Sequence[Diagnosis]) -> Iterator[Finding]:
         for d in diagnoses:
             if causes and d.code not in told and d.code.startswith(tuple(row["symptoms"].split())):
                 told.add(d.code)
-                yield _finding(
+                yield finding(
                     Severity.INFO,
                     "icd-symptom-with-cause",
                     f"ICD-10-CM guidelines {row['source']}",

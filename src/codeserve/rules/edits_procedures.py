@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from codeserve.codesets import CodeSets
 from codeserve.rules.procedures import justifies, reasons_known
-from codeserve.rules.results import Diagnosis, Finding, Procedure, Role, Severity
+from codeserve.rules.results import Diagnosis, Finding, Procedure, Role, Severity, finding
 from codeserve.rules.tables import rows
 
 SIDES = {"right": "RT", "left": "LT"}
@@ -33,16 +33,10 @@ def procedure_edits(
     yield from _vaccines(procedures)
 
 
-def _finding(
-    severity: Severity, rule: str, source: str, message: str, codes: Sequence[str], suggestion: str = ""
-) -> Finding:
-    return Finding("", severity, rule, source, message, tuple(codes), suggestion)
-
-
 def _known(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
     for p in procedures:
         if p.code not in codesets.procedures:
-            yield _finding(
+            yield finding(
                 Severity.WARNING,
                 "procedure-unknown",
                 "the installed procedure tables",
@@ -55,7 +49,7 @@ def _known(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Find
 def _twice(procedures: Sequence[Procedure]) -> Iterator[Finding]:
     for (code, _), number in Counter((p.code, p.modifiers) for p in procedures).items():
         if number > 1:
-            yield _finding(
+            yield finding(
                 Severity.WARNING,
                 "procedure-duplicate",
                 "CMS Claims Processing Manual, chapter 1, section 120",
@@ -72,7 +66,7 @@ def _side_conflicts(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedu
             told = d.description.lower().replace(",", " ").split()
             sides = [side for side in SIDES if side in told]
             if d.sequence in p.diagnosis_pointers and len(sides) == 1 and stated - {SIDES[sides[0]]}:
-                yield _finding(
+                yield finding(
                     Severity.ERROR,
                     "side-conflict",
                     "CMS Claims Processing Manual, chapter 4, section 20.6",
@@ -86,7 +80,7 @@ def _side_missing(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterat
     for p in procedures:
         code = codesets.procedures.get(p.code)
         if code and "side" in code.needs and not {"RT", "LT", "50"} & set(p.modifiers):
-            yield _finding(
+            yield finding(
                 Severity.INFO,
                 "procedure-side-missing",
                 "CMS Claims Processing Manual, chapter 4, section 20.6",
@@ -106,7 +100,7 @@ def _pairs(procedures: Sequence[Procedure]) -> Iterator[Finding]:
         allowed = row["modifier_indicator"] == "1"
         if allowed and BYPASS & set(second.modifiers):
             continue
-        yield _finding(
+        yield finding(
             Severity.WARNING if allowed else Severity.ERROR,
             "ncci-ptp",
             "NCCI Policy Manual for Medicare Services; starter table of this project, not CMS's file",
@@ -123,7 +117,7 @@ def _units(procedures: Sequence[Procedure]) -> Iterator[Finding]:
         total[p.code] += p.units
     for code, units in total.items():
         if code in most and units > most[code][0]:
-            yield _finding(
+            yield finding(
                 Severity.WARNING,
                 "mue-units",
                 "NCCI medically unlikely edits; starter table of this project, not CMS's file",
@@ -135,7 +129,7 @@ def _units(procedures: Sequence[Procedure]) -> Iterator[Finding]:
 
 def _justified(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure]) -> Iterator[Finding]:
     if procedures and not any(d.role is not Role.EXTERNAL_CAUSE for d in diagnoses):
-        yield _finding(
+        yield finding(
             Severity.ERROR,
             "procedure-without-diagnosis",
             "CMS-1500 instructions, item 24E (Claims Processing Manual, chapter 26, section 10.4)",
@@ -147,7 +141,7 @@ def _justified(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure]) 
     for p in procedures:
         pointed = [d.code for d in diagnoses if d.sequence in p.diagnosis_pointers]
         if reasons_known(p.code) and not any(justifies(code, p.code) for code in pointed):
-            yield _finding(
+            yield finding(
                 Severity.WARNING,
                 "procedure-reason",
                 "this project's table procedure_reasons.tsv; no payer's policy",
@@ -160,7 +154,7 @@ def _justified(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure]) 
 def _vaccines(procedures: Sequence[Procedure]) -> Iterator[Finding]:
     products = [p.code for p in procedures if p.code.startswith(PRODUCTS)]
     if products and not any(p.code in VACCINE_GIVEN for p in procedures):
-        yield _finding(
+        yield finding(
             Severity.INFO,
             "vaccine-without-administration",
             "CPT guidelines, immunization administration for vaccines/toxoids",

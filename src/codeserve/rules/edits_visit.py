@@ -11,7 +11,7 @@ from codeserve.rules.em_modifiers import needed, separate_problem
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
 from codeserve.rules.mdm_problems import plain_kind
-from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Role, Severity
+from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Role, Severity, finding
 from codeserve.rules.tables import rows
 
 PREVENTIVE_REASONS = ("Z00.0", "Z00.1", "Z01.41")
@@ -21,7 +21,7 @@ def visit_edits(
     diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure], em: Em | None, encounter: Encounter
 ) -> Iterator[Finding]:
     if not any(d.role is Role.ASSESSED for d in diagnoses):
-        yield _finding(
+        yield finding(
             Severity.WARNING,
             "assessment-missing",
             "ICD-10-CM guidelines IV.G; CPT E/M guidelines, problems addressed",
@@ -37,15 +37,9 @@ def visit_edits(
     yield from _time(em)
 
 
-def _finding(
-    severity: Severity, rule: str, source: str, message: str, codes: Sequence[str], suggestion: str = ""
-) -> Finding:
-    return Finding("", severity, rule, source, message, tuple(codes), suggestion)
-
-
 def _inferred(em: Em, encounter: Encounter) -> Iterator[Finding]:
     if encounter.patient_status is None and "status inferred" in em.rationale:
-        yield _finding(
+        yield finding(
             Severity.INFO,
             "em-patient-status-inferred",
             "CPT E/M guidelines, new and established patients",
@@ -60,7 +54,7 @@ def _beside_procedures(diagnoses: Sequence[Diagnosis], procedures: Sequence[Proc
     if not beside:
         return
     if separate_problem(diagnoses, procedures):
-        yield _finding(
+        yield finding(
             Severity.INFO,
             "em-modifier-25",
             "CPT appendix A, modifier 25; NCCI Policy Manual I.D",
@@ -69,7 +63,7 @@ def _beside_procedures(diagnoses: Sequence[Diagnosis], procedures: Sequence[Proc
             "see that the note shows the visit as significant and separate",
         )
     else:
-        yield _finding(
+        yield finding(
             Severity.WARNING,
             "em-part-of-procedure",
             "NCCI Policy Manual I.D; CMS Claims Processing Manual, chapter 12, section 40.1",
@@ -82,7 +76,7 @@ def _beside_procedures(diagnoses: Sequence[Diagnosis], procedures: Sequence[Proc
 def _preventive(diagnoses: Sequence[Diagnosis], em: Em, encounter: Encounter) -> Iterator[Finding]:
     preventive = em.code in {row["code"] for row in rows("em_preventive.tsv")}
     if not preventive and any(d.code.startswith(PREVENTIVE_REASONS) for d in diagnoses):
-        yield _finding(
+        yield finding(
             Severity.INFO,
             "em-preventive",
             "CPT guidelines, preventive medicine services",
@@ -92,7 +86,7 @@ def _preventive(diagnoses: Sequence[Diagnosis], em: Em, encounter: Encounter) ->
         )
     worked_up = [d for d in diagnoses if d.role is Role.ASSESSED and plain_kind(d.code) != "administrative"]
     if preventive and worked_up and rank(em.level) >= rank("low"):
-        yield _finding(
+        yield finding(
             Severity.INFO,
             "em-preventive-with-problem",
             "CPT guidelines, preventive medicine services; appendix A, modifier 25",
@@ -101,7 +95,7 @@ def _preventive(diagnoses: Sequence[Diagnosis], em: Em, encounter: Encounter) ->
             "an office visit with modifier 25 may stand beside it where the work was significant",
         )
     if preventive and "medicare" in (encounter.payer or "").lower():
-        yield _finding(
+        yield finding(
             Severity.WARNING,
             "em-preventive-medicare",
             "CMS Claims Processing Manual, chapter 18, section 140",
@@ -113,7 +107,7 @@ def _preventive(diagnoses: Sequence[Diagnosis], em: Em, encounter: Encounter) ->
 
 def _time(em: Em) -> Iterator[Finding]:
     if em.code in ("99238", "99315") and "not stated" in em.rationale:
-        yield _finding(
+        yield finding(
             Severity.INFO,
             "em-discharge-time",
             "CPT E/M guidelines, discharge services",

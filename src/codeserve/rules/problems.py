@@ -67,7 +67,8 @@ def find_problems(
         known = merged.get(key)
         merged[key] = replace(known, spans=(*known.spans, *problem.spans)) if known else problem
     sentences = split_sentences(document.text, document.sections)
-    return tuple(_detailed(document, p, sentences) for p in list(merged.values())[:MAX_PROBLEMS])
+    trimester = details.trimester(document)
+    return tuple(_detailed(document, p, sentences, trimester) for p in list(merged.values())[:MAX_PROBLEMS])
 
 
 class _Finder:
@@ -98,7 +99,7 @@ class _Finder:
             named = pieces
         for piece in named:
             spare = tuple(p.of(self._text) for p in pieces if p not in named)
-            if self._stated(piece, item.heading) or len(named) == 1:
+            if self._stated(piece) or len(named) == 1:
                 yield self._problem(piece, item, group, spare)
 
     def _pieces(self, heading: Span) -> Iterator[Span]:
@@ -146,7 +147,7 @@ class _Finder:
         """A single unknown line of the assessment is asked about, unless it has the length of a sentence."""
         return len(words.stems(piece.of(self._text))) <= 8
 
-    def _stated(self, piece: Span, heading: Span) -> bool:
+    def _stated(self, piece: Span) -> bool:
         """Guideline IV.H: what is possible, likely or to be ruled out is not coded for an outpatient."""
         return self._codes_uncertain or not cue(HEADINGS, "uncertain").search(piece.of(self._text))
 
@@ -187,13 +188,13 @@ class _Finder:
                 yield Problem(entity.text, (entity.span,), body, entity.section, group)
 
 
-def _detailed(document: Document, problem: Problem, sentences: Sequence[Span]) -> Problem:
+def _detailed(document: Document, problem: Problem, sentences: Sequence[Span], trimester: Detail | None) -> Problem:
     near = (*problem.spans, problem.body) if len(problem.body) < 1500 else problem.spans
     return replace(
         problem,
         side=details.side(document, problem.term, near, sentences),
         episode=details.episode(document, (problem.body,)),
-        trimester=details.trimester(document),
+        trimester=trimester,
     )
 
 

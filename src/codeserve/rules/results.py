@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -108,6 +109,13 @@ class Finding:
     message: str
     codes: tuple[str, ...] = ()
     suggestion: str = ""
+
+
+def finding(
+    severity: Severity, rule: str, source: str, message: str, codes: Iterable[str], suggestion: str = ""
+) -> Finding:
+    """A finding without its id: `findings.check` numbers them."""
+    return Finding("", severity, rule, source, message, tuple(codes), suggestion)
 
 
 @dataclass(frozen=True, slots=True)
