@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: made once, shown once, stored hashed.")
 app.add_typer(keys_app, name="keys")
+import_app = typer.Typer(no_args_is_help=True, help="Official tables that may not come with the package.")
+app.add_typer(import_app, name="import")
 console = Console()
 errors = Console(stderr=True)
 
@@ -133,6 +135,19 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
     if not examine(config, console):
         raise typer.Exit(1)
+
+
+@import_app.command("icd10cm-index")
+def import_icd10cm_index(
+    file: Annotated[Path, typer.Argument(help="The CDC's icd10cm-index, -neoplasm or -eindex XML of a year.")],
+) -> None:
+    """Add an alphabetical index to the lexicon, beneath its own rows; a second import of the same kind replaces it.
+
+    Example: `codeserve import icd10cm-index icd10cm-index-2026.xml`
+    """
+    from codeserve.commands import import_index
+
+    import_index(file, console)
 
 
 KeysFile = Annotated[Path, typer.Option("--file", help="The file of hashed keys.")]

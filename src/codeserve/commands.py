@@ -130,6 +130,22 @@ def look_up(term: str, limit: int, procedures: bool, console: Console) -> None:
     console.print(table)
 
 
+def import_index(file: Path, console: Console) -> None:
+    """Write the rows of an alphabetical index; print how many there are, and what was left out and why."""
+    from codeserve.codesets import CodeSets, alphabetical_index
+    from codeserve.setup import artifacts
+
+    codesets = CodeSets.load(artifacts(home()).tables)
+    report = alphabetical_index.read(file, codesets.concepts)
+    path = alphabetical_index.write(report, home())
+    line = f"{report.entries:,} entries of {report.name} {report.version}: {report.total:,} rows in {path}"
+    console.print(line, highlight=False, soft_wrap=True)
+    table = Table("left out because", "times", "such as")
+    for reason, times in sorted(report.counts.items(), key=lambda pair: -pair[1]):
+        table.add_row(reason, f"{times:,}", "\n".join(report.examples[reason]))
+    console.print(table)
+
+
 def examine(config: Path, console: Console) -> bool:
     """Print the state of the installation; whether all is well."""
     from codeserve import setup

@@ -10,7 +10,7 @@ from codeserve import __version__, pipeline
 from codeserve.api import schemas
 from codeserve.api.convert import to_encounter, to_response
 from codeserve.api.service import Readiness
-from codeserve.codesets import CodeSets
+from codeserve.codesets import CodeSets, alphabetical_index
 from codeserve.config import EMBEDDED, AppSettings, ModelSet, home
 from codeserve.errors import NotFound
 from codeserve.notes.redaction import Redactor
@@ -72,7 +72,8 @@ def versions(model_set: ModelSet, codesets: CodeSets) -> dict[str, str]:
 def lexicon_version() -> str:
     from codeserve.artifacts import DATA, digest
 
-    return digest([DATA / "lexicon"])
+    imported = home() / alphabetical_index.FOLDER
+    return digest([DATA / "lexicon", *([imported] if imported.is_dir() else ())])
 
 
 class CodingService:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from codeserve.codesets import CodeSets
-from codeserve.config import RetrieverSettings
+from codeserve.codesets import CodeSets, alphabetical_index
+from codeserve.config import RetrieverSettings, home
 from codeserve.retrieval.index import Index
 from codeserve.retrieval.lexicon import Lexicon
 from codeserve.retrieval.retriever import Retriever
 from codeserve.setup import Artifacts
+
+
+def load_lexicon() -> Lexicon:
+    """Our own rows, and beneath them what was imported into this home."""
+    return Lexicon.load(imported=home() / alphabetical_index.FOLDER)
 
 
 def load_retriever(at: Artifacts, settings: RetrieverSettings) -> Retriever:
@@ -18,4 +23,4 @@ def load_retriever(at: Artifacts, settings: RetrieverSettings) -> Retriever:
 
         encode = MiniLmEncoder(at.encoder)
     diagnoses, procedures = Index(at.index / "diagnoses"), Index(at.index / "procedures")
-    return Retriever(diagnoses, procedures, Lexicon.load(), codesets.concepts, codesets.procedures, encode)
+    return Retriever(diagnoses, procedures, load_lexicon(), codesets.concepts, codesets.procedures, encode)

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -54,11 +54,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class LexiconHit:
-    """`certain`: the rows for this very term agree, their conditions hold, and no word that matters was dropped."""
+    """`certain`: the rows for this very term agree, their conditions hold, and no word that matters was dropped.
+
+    `imported`: an alphabetical index says so; such a hit is never certain.
+    """
 
     term: str
     code: str
     certain: bool
+    imported: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -99,10 +103,15 @@ def _condition(listed: str) -> re.Pattern[str] | None:
 
 
 class Lexicon:
-    """All rows, found by the words of a term in any order, and as phrases in running text."""
+    """All rows, found by the words of a term in any order, and as phrases in running text.
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    `imported`: what an alphabetical index adds to `lookup` where these rows are not certain; `scan` leaves it alone, as
+    its terms are headings ("accident", "abnormal") that running text is full of.
+    """
+
+    def __init__(self, rows: Sequence[Row], imported: Lexicon | None = None) -> None:
         self.rows = tuple(rows)
+        self.imported = imported
         self._by_signature: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         self._by_stems: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         self._phrases: dict[tuple[str, ...], list[Row]] = defaultdict(list)
@@ -119,15 +128,28 @@ class Lexicon:
         self._lengths = {word: sorted(known, reverse=True) for word, known in lengths.items()}
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Lexicon:
-        """Raises SetupError, naming file and line, for a row that is not well formed."""
-        return cls(tuple(read_rows(folder)))
+    def load(cls, folder: Path | None = None, imported: Path | None = None) -> Lexicon:
+        """`imported`: the folder of `codeserve import icd10cm-index`, which need not be there.
+
+        Raises SetupError, naming file and line, for a row that is not well formed.
+        """
+        beyond = cls(tuple(read_rows(imported))) if imported and imported.is_dir() else None
+        return cls(tuple(read_rows(folder)), beyond)
 
     def lookup(self, term: str, around: str = "") -> tuple[LexiconHit, ...]:
         """The hits for a term: as it stands, or else with as few qualifying words dropped as it takes.
 
-        Where only the words' stems agree ("burning" and "burn") a hit is never certain.
+        Where only the words' stems agree ("burning" and "burn") a hit is never certain. Imported rows come last, and
+        only where no hit is certain.
         """
+        own = self._lookup(term, around)
+        if self.imported is None or any(hit.certain for hit in own):
+            return own
+        codes = {hit.code for hit in own}
+        more = (hit for hit in self.imported._lookup(term, around) if hit.code not in codes)
+        return (*own, *(replace(hit, certain=False, imported=True) for hit in more))
+
+    def _lookup(self, term: str, around: str) -> tuple[LexiconHit, ...]:
         signature = text.signature(term)
         for rows, sure in self._reduced(signature, self._by_signature):
             if hits := _hits(_closest(rows, term), around, sure):

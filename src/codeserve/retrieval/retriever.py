@@ -26,6 +26,7 @@ FAITH = 0.9  # a synonym, against the word itself
 DETAIL = 0.25  # a word of the details, against one of the term
 COSINE_FLOOR = 0.2  # a cosine below says nothing
 LEXICON_FLOOR = 0.9  # the score of a lexicon's code that is not certain
+IMPORTED_FLOOR = 0.8  # and of one that only an imported alphabetical index offers
 NEAR = 0.55  # the cosine from which "dense" counts as a source
 # What a service still needs although its code is settled by its name.
 SETTLED = frozenset({"side", "units"})
@@ -130,7 +131,7 @@ class Retriever:
         known: dict[str, Candidate] = {}
         for one, hit in named:
             certain = sole and hit.certain and one.settled and _agrees(question, one, hit)
-            score = 1.0 if certain else LEXICON_FLOOR
+            score = 1.0 if certain else IMPORTED_FLOOR if hit.imported else LEXICON_FLOOR
             known.setdefault(one.code, Candidate(one.code, one.system, one.description, score, ("lexicon",), certain))
         return list(known.values())
 
