@@ -62,7 +62,9 @@ def em(span: Span) -> results.Em:
     def element(level: str) -> results.Element:
         return results.Element(level, (results.ElementItem("acute", "one acute problem", (span,)),))
 
-    return results.Em("99213", "mdm", "low", element("low"), element("straightforward"), element("low"), 0.8)
+    return results.Em(
+        "99213", "mdm", "low", element("low"), element("straightforward"), element("low"), 0.8, modifiers=("25",)
+    )
 
 
 FINDING = results.Finding(

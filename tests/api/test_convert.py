@@ -86,6 +86,7 @@ def test_the_hash_is_of_the_text_that_was_sent() -> None:
 def test_the_elements_of_the_em_code_show_their_evidence() -> None:
     answer = respond(asked(), em=em(Span(0, 10)))
     assert answer.em is not None
+    assert answer.em.modifiers == ["25"]
     assert answer.em.problems.items[0].evidence[0].text == "Chest pain"
 
 

@@ -147,6 +147,7 @@ class _Answer:
         return schemas.Em.model_validate(
             {
                 "code": result.code,
+                "modifiers": list(result.modifiers),
                 "method": result.method,
                 "level": result.level,
                 "problems": self._element(result.problems),

@@ -186,6 +186,7 @@ class Em(Response):
     """The evaluation and management code, and how it was counted."""
 
     code: str
+    modifiers: list[str] = Field(description="25, 57, 93 or 95, each where note and encounter support it")
     method: Literal["mdm", "time"]
     level: Level = Field(description="The MDM level that two of the three elements reach")
     problems: MdmElement
