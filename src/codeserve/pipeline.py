@@ -19,7 +19,7 @@ from codeserve.rules.diagnoses import decide
 from codeserve.rules.em import decide_em
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.findings import check
-from codeserve.rules.problems import find_problems, questions
+from codeserve.rules.problems import Problem, Scan, find_problems, questions
 from codeserve.rules.procedures import ProcedureTerms, decide_procedures, done, procedure_questions
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Route
 from codeserve.rules.routing import route
@@ -40,6 +40,9 @@ class Knowledge:
     codesets: CodeSets
     lexicon: Lexicon
     procedure_terms: ProcedureTerms
+    # Where the note is read and where its problems are chosen; an evaluation puts others in their place.
+    prepare: Callable[[str, Sequence[str], Redactor], Document] = prepare
+    find: Callable[[Document, Sequence[Entity], Encounter, Scan], tuple[Problem, ...]] = find_problems
     window: int = 224
     overlap: int = 32
     threshold: float = 0.95
@@ -87,13 +90,13 @@ async def code_note(
     Whatever `tag` or `reason` raises passes through: a failed model is an error, never an empty answer.
     """
     with timings.stage("prepare"):
-        document = prepare(text, identifiers, knowledge.redactor)
+        document = knowledge.prepare(text, identifiers, knowledge.redactor)
         chunks = chunk(document.text, knowledge.encode, knowledge.window, knowledge.overlap)
     with timings.stage("tag"):
         found = await tag(document.text, chunks)
     with timings.stage("ask"):
         entities = _assert(document, merge(found, chunks))
-        problems = find_problems(document, entities, encounter, knowledge.lexicon.scan)
+        problems = knowledge.find(document, entities, encounter, knowledge.lexicon.scan)
         services = done(document, knowledge.procedure_terms, encounter)
         asked = questions(problems, document, encounter)
         asked_of_services = procedure_questions(document, services, first_id=len(asked))

@@ -15,7 +15,8 @@ def load_lexicon() -> Lexicon:
     return Lexicon.load(imported=home() / alphabetical_index.FOLDER)
 
 
-def load_retriever(at: Artifacts, settings: RetrieverSettings) -> Retriever:
+def load_retriever(at: Artifacts, settings: RetrieverSettings, lexicon: Lexicon | None = None) -> Retriever:
+    """With a lexicon of its own where one is given."""
     codesets = CodeSets.load(at.tables)
     encode = None
     if settings.dense:
@@ -23,4 +24,4 @@ def load_retriever(at: Artifacts, settings: RetrieverSettings) -> Retriever:
 
         encode = MiniLmEncoder(at.encoder)
     diagnoses, procedures = Index(at.index / "diagnoses"), Index(at.index / "procedures")
-    return Retriever(diagnoses, procedures, load_lexicon(), codesets.concepts, codesets.procedures, encode)
+    return Retriever(diagnoses, procedures, lexicon or load_lexicon(), codesets.concepts, codesets.procedures, encode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Protocol
 
 from codeserve.reasoning.calibration import Calibrator
@@ -48,6 +49,12 @@ class Reasoner:
         self._limit = limit
         self._max = max_candidates
         self._gate = gate
+
+    def with_retriever(self, retriever: Search) -> Reasoner:
+        """The same engine over other candidates."""
+        other = copy(self)
+        other.retriever = retriever
+        return other
 
     async def answer(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
         """One answer a question, in their order. A question without a candidate is answered with none of them."""

@@ -60,15 +60,19 @@ def find_problems(
 ) -> tuple[Problem, ...]:
     """The problems in the order of the note's assessment; the same problem once."""
     finder = _Finder(document, entities, encounter, scan)
-    found = [*finder.from_items()] or [*finder.from_prose()] or [*finder.from_elsewhere()]
-    merged: dict[tuple[str, ...], Problem] = {}
+    return merged(document, [*finder.from_items()] or [*finder.from_prose()] or [*finder.from_elsewhere()])
+
+
+def merged(document: Document, found: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Each problem once, with the details that the note gives of it."""
+    by_words: dict[tuple[str, ...], Problem] = {}
     for problem in found:
         key = words.signature(problem.term)
-        known = merged.get(key)
-        merged[key] = replace(known, spans=(*known.spans, *problem.spans)) if known else problem
+        known = by_words.get(key)
+        by_words[key] = replace(known, spans=(*known.spans, *problem.spans)) if known else problem
     sentences = split_sentences(document.text, document.sections)
     trimester = details.trimester(document)
-    return tuple(_detailed(document, p, sentences, trimester) for p in list(merged.values())[:MAX_PROBLEMS])
+    return tuple(_detailed(document, p, sentences, trimester) for p in list(by_words.values())[:MAX_PROBLEMS])
 
 
 class _Finder:
