@@ -110,6 +110,32 @@ def batch(
     code_many(source, target, resume, concurrency, config, console)
 
 
+@app.command("eval")
+def evaluate(
+    notes: Annotated[list[Path], typer.Option("--notes", help="JSON Lines with notes; may be given several times.")],
+    gold: Annotated[
+        list[Path], typer.Option("--gold", help="JSON Lines with their codes; may be given several times.")
+    ],
+    report: Annotated[Path, typer.Option("--report", help="Folder for the report; it will hold note text.")],
+    ablate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="no-llm, no-lexicon, no-dense, no-sections, no-selection, or all; may be given several times."
+        ),
+    ] = None,
+    llm: Annotated[bool, typer.Option(help="--no-llm: the first candidate answers; quick, for trying rules.")] = True,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Score the suggestions and their confidence against gold codes; plots and a page a note to read errors by.
+
+    Example: `codeserve eval --notes evaluation/gold/medicine_notes.jsonl --gold evaluation/gold/medicine_gold.jsonl
+    --report runs/report --ablate all`
+    """
+    from codeserve.evaluation.command import evaluate as run
+
+    run(notes, gold, report, ablate or [], llm, config, console)
+
+
 @app.command()
 def lookup(
     term: Annotated[str, typer.Argument(help="Words that name a condition or a service.")],

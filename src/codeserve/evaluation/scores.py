@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 2000
 SEED = 7
+T = TypeVar("T")
 Counts = NDArray[np.float64]
 
 
@@ -27,7 +29,7 @@ class Score:
     gold: int
 
 
-def counts(gold: set[str], suggested: set[str]) -> tuple[int, int, int]:
+def counts(gold: Set[T], suggested: Set[T]) -> tuple[int, int, int]:
     """Right, suggested, gold."""
     return len(gold & suggested), len(suggested), len(gold)
 

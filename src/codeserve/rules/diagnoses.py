@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from codeserve.codesets import CodeSets
 from codeserve.codesets.concepts import specify
@@ -11,7 +11,9 @@ from codeserve.notes.document import Document, SectionKind
 from codeserve.notes.spans import Span
 from codeserve.reasoning.questions import Answer, Judged
 from codeserve.retrieval import text as words
+from codeserve.rules import confidence
 from codeserve.rules.combinations import explained, history_code, join
+from codeserve.rules.confidence import Confidence, Features
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.external_causes import external_causes, is_injury
 from codeserve.rules.problems import Problem
@@ -20,13 +22,12 @@ from codeserve.rules.tables import rows
 from codeserve.tagging.entities import Assertion
 
 MAX_ALTERNATIVES = 20
-CAUSE_CONFIDENCE = 0.45
 STATUS_STEMS = ("Z79", "Z68", "Z87", "Z85", "Z86", "Z80", "Z82", "Z83", "Z84", "Z88", "Z9", "Z78.0")
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A diagnosis in the making. `why` collects what decided, for the rationale."""
+    """A diagnosis in the making. `why` collects what decided, for the rationale; `confidence` is the answer's own."""
 
     code: str
     confidence: float
@@ -37,6 +38,7 @@ class _Draft:
     why: tuple[str, ...]
     assertion: Assertion = Assertion.PRESENT
     alternatives: tuple[Alternative, ...] = ()
+    features: Features = field(default_factory=dict)
 
 
 def decide(
@@ -77,6 +79,7 @@ def _drafts(problem: Problem, answer: Answer, document: Document, codesets: Code
             why=(f"“{problem.term}” in {problem.section.value}", *why),
             assertion=Assertion.HISTORICAL if problem.historical else problem.assertion,
             alternatives=alternatives,
+            features=confidence.of_answer(problem, answer) | {"details": float(len(spans))},
         )
 
 
@@ -139,6 +142,7 @@ def _joined(drafts: list[_Draft]) -> list[_Draft]:
             code=joined.code,
             why=(*old.why, f"{old.code} becomes {joined.code} ({joined.source})"),
             alternatives=(*old.alternatives, other),
+            features={**old.features, "joined": 1.0},
         )
         drafts = _unique(iter(drafts))
     return drafts
@@ -202,17 +206,25 @@ def _is_status(code: str) -> bool:
 def _causes(document: Document, codes: Sequence[str]) -> Iterator[_Draft]:
     for cause in external_causes(document, [code for code in codes if is_injury(code)]):
         yield _Draft(
-            cause.code, CAUSE_CONFIDENCE, (cause.span,), -1, "", "lexicon", ("how the injury came about (I.C.20)",)
+            code=cause.code,
+            confidence=1.0,
+            spans=(cause.span,),
+            group=-1,
+            own_text="",
+            decided_by="lexicon",
+            why=("how the injury came about (I.C.20)",),
+            features={"place_or_activity": float(cause.code.startswith("Y9"))},
         )
 
 
 def _diagnosis(draft: _Draft, sequence: int, codesets: CodeSets) -> Diagnosis:
     role = Role.EXTERNAL_CAUSE if draft.code[0] in "VWXY" else Role.STATUS if _is_status(draft.code) else Role.ASSESSED
+    features = {**draft.features, **confidence.of_code(draft.code, codesets.icd)}
     named = tuple(replace(a, description=a.description or codesets.icd.description(a.code)) for a in draft.alternatives)
     return Diagnosis(
         code=draft.code,
         description=codesets.icd.description(draft.code),
-        confidence=draft.confidence,
+        confidence=Confidence.load()(features),
         evidence=tuple(dict.fromkeys(draft.spans)),
         assertion=draft.assertion,
         decided_by=draft.decided_by,
@@ -220,4 +232,5 @@ def _diagnosis(draft: _Draft, sequence: int, codesets: CodeSets) -> Diagnosis:
         sequence=sequence,
         alternatives=tuple({a.code: a for a in named if a.code != draft.code}.values()),
         rationale="; ".join((*draft.why, f"decided by {draft.decided_by}")),
+        features=features,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from codeserve.notes.spans import Span
@@ -32,7 +32,8 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`sequence` counts from 1, first-listed first. `decided_by`: "llm" or "lexicon"."""
+    """`sequence` counts from 1, first-listed first. `decided_by`: "llm" or "lexicon". `features`: what its confidence
+    was made of (rules/confidence.py)."""
 
     code: str
     description: str
@@ -44,6 +45,7 @@ class Diagnosis:
     sequence: int
     alternatives: tuple[Alternative, ...] = ()
     rationale: str = ""
+    features: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
