@@ -77,6 +77,11 @@ def _capitals() -> frozenset[str]:
     return frozenset(row["word"] for row in text.rows("capitals.tsv"))
 
 
+def _everyday(written: str) -> bool:
+    """Whether it is an everyday word unless shouted: "Ms. Lee", "Add a note"."""
+    return not written.isupper() and written.lower() in _capitals()
+
+
 def read_rows(folder: Path | None = None) -> Iterator[Row]:
     """All rows of a folder of .tsv files (default: data/lexicon), in the order of the files' names."""
     source: Traversable = folder or files("codeserve").joinpath("data", "lexicon")
@@ -183,7 +188,7 @@ class Lexicon:
             span, rows, length = self._longest_at(flow, place, breaks)
             written = span.of(running)
             around = running[max(0, span.start - AROUND) : span.end + AROUND] if rows else ""
-            hits = () if not rows or written in _capitals() else _hits(_closest(rows, written), around, sure=True)
+            hits = () if not rows or _everyday(written) else _hits(_closest(rows, written), around, sure=True)
             found.extend((span, hit) for hit in hits)
             place += length if hits else 1
         return found
