@@ -1,3 +1,5 @@
+import itertools
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -6,8 +8,11 @@ from hypothesis import strategies as st
 
 from codeserve.codesets import CodeSets
 from codeserve.errors import SetupError
-from codeserve.retrieval.lexicon import Lexicon, LexiconHit, read_rows, validate
+from codeserve.retrieval.lexicon import Lexicon, LexiconHit, Row, read_rows, validate
 
+ROWS = tuple(read_rows())
+PLAIN = tuple(row for row in ROWS if not (row.near or row.not_near or row.ambiguous))
+SHIPPED = Lexicon(ROWS)
 HEADER = "term\tcode\tnear\tnot_near\tnote"
 
 
@@ -22,6 +27,103 @@ def codes(hits: tuple[LexiconHit, ...]) -> list[tuple[str, bool]]:
 
 def test_what_ships_is_well(lexicon: Lexicon, codesets: CodeSets) -> None:
     assert validate(lexicon, codesets.concepts) == []
+
+
+def test_each_specialty_has_its_file_and_each_term_one_place() -> None:
+    places: dict[str, set[str]] = {}
+    for row in ROWS:
+        places.setdefault(row.term, set()).add(row.place.split(":")[0])
+    assert [term for term, files in places.items() if len(files) > 1] == []
+    assert len(set().union(*places.values())) >= 20
+    assert len(places) >= 4500
+
+
+def test_a_term_with_several_rows_says_when_each_holds() -> None:
+    plain = [row.term for row in PLAIN]
+    assert len(plain) == len(set(plain))
+
+
+def test_conditions_are_well_formed_and_let_their_own_term_through() -> None:
+    for place, conditions in _conditions():
+        for listed in conditions:
+            words = listed.split("|")
+            assert len(words) == len(set(words)), place
+            assert all(word == word.strip().lower() != "" for word in words), place
+    assert [row.place for row in ROWS if row.not_near and row.not_near.search(row.term)] == []
+
+
+def _conditions() -> list[tuple[str, tuple[str, ...]]]:
+    folder = files("codeserve").joinpath("data", "lexicon")
+    found = []
+    for file in folder.iterdir():
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()[1:], 2):
+            near_and_not = line.split("\t")[2:4]
+            found.append((f"{file.name}:{number}", tuple(listed for listed in near_and_not if listed)))
+    return found
+
+
+def test_a_plain_term_has_its_code_looked_up_and_scanned(lexicon: Lexicon) -> None:
+    for row in PLAIN:
+        assert row.code in {hit.code for hit in lexicon.lookup(row.term)}, row.place
+        assert row.code in {hit.code for _, hit in lexicon.scan(row.term.upper())}, row.place
+
+
+@pytest.mark.parametrize(
+    ("written", "around", "code"),
+    [
+        ("MS", "relapsing, on ocrelizumab for demyelinating lesions", "G35.D"),
+        ("MS", "mitral valve area 1.2 cm on echo, rheumatic", "I05.0"),
+        ("RA", "on methotrexate, synovitis of both wrists", "M06.9"),
+        ("PVD", "flashes and floaters of the left eye", "H43.819"),
+        ("PVD", "ABI 0.6, claudication", "I73.9"),
+        ("CVA", "prior CVA in 2015 without deficit", "Z86.73"),
+        ("MI", "history of MI", "I25.2"),
+        ("stroke", "acute stroke, transferred", "I63.9"),
+        ("BPH", "weak stream and nocturia", "N40.1"),
+        ("BPH", "no complaints", "N40.0"),
+        ("DKA", "type 1 diabetes", "E10.10"),
+        ("DKA", "type 2 diabetes", "E11.10"),
+        ("concussion", "denies loss of consciousness", "S06.0X0A"),
+        ("concussion", "hit the head yesterday", "S06.0XAA"),
+        ("meniscus tear", "degenerative", "M23.209"),
+        ("lumbar compression fracture", "fell from a ladder", "S32.000A"),
+        ("lumbar compression fracture", "no known injury mechanism", "M48.56XA"),
+    ],
+)
+def test_what_stands_around_decides_a_short_form(lexicon: Lexicon, written: str, around: str, code: str) -> None:
+    assert [hit.code for hit in lexicon.lookup(written, around)] == [code]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PHYSICAL EXAM",
+        "PE: lungs clear",
+        "Ms. Lee returns.",
+        "a low potassium diet was advised",
+        "fall risk reviewed",
+        "capillary refill is brisk",
+        "TTP over the left knee",
+        "SpO2 97% on RA",
+        "no CVA tenderness",
+        "seen in the ED, then sent home",
+        "Patient Education and Counseling: done",
+        "Continue metformin and aspirin.",
+    ],
+)
+def test_scan_leaves_what_is_no_condition(lexicon: Lexicon, text: str) -> None:
+    found = {hit.code for _, hit in lexicon.scan(text)}
+    assert found <= {"Z91.81"}  # a fall risk is a status of its own
+
+
+@given(st.lists(st.sampled_from(PLAIN), max_size=6), st.sampled_from([" ", ", ", ". ", "\n", " with "]))
+def test_scan_of_any_terms_is_in_order_within_a_line_and_the_same_again(rows: list[Row], between: str) -> None:
+    text = between.join(row.term for row in rows)
+    found = SHIPPED.scan(text)
+    spans = list(dict.fromkeys(span for span, _ in found))
+    assert all(one.end <= other.start for one, other in itertools.pairwise(spans))
+    assert all("\n" not in span.of(text) for span in spans)
+    assert SHIPPED.scan(text) == found
 
 
 def test_the_term_is_found_in_any_number_and_order(tmp_path: Path) -> None:
