@@ -15,6 +15,7 @@ from importlib.resources import files
 
 from presidio_analyzer import Pattern, PatternRecognizer
 
+from codeserve.notes.names import NameFinder
 from codeserve.notes.spans import Span
 
 FLAGS = re.UNICODE
@@ -23,8 +24,9 @@ MARKS = "[\u0300-\u036f]*"
 # "Bell's palsy" in the note of a patient of that name is still a palsy.
 _EPONYM = (
     r"(?:['’]?s)?[ -](?:palsy|disease|syndrome|sign|cyst|fracture|contracture|tumou?r|lymphoma|thyroiditis|"
-    r"o?esophagus|phenomenon|score|criteria|reflex|test|maneuver|position|catheter|procedure)\b"
+    r"o?esophagus|phenomenon|score|criteria|reflex|test|maneuver|position|catheter|procedure|level|class|stage)\b"
 )
+_EPONYM_BEHIND = re.compile(_EPONYM, re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Redactor:
     def redact(self, text: str, identifiers: Sequence[str] = ()) -> Redaction:
         """Replace identifiers by placeholders such as `[NAME]`; linear in the text's length."""
         found = [*self._by_pattern(text), *_named(text, identifiers)]
+        known = [hit.span for hit in found if hit.kind == "NAME"]
+        found += (Redacted(span, "NAME") for span in NameFinder(text).find(known, _EPONYM_BEHIND))
         return _replace(text, _disjoint(found))
 
     def _by_pattern(self, text: str) -> Iterator[Redacted]:
