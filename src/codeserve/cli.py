@@ -110,6 +110,26 @@ def batch(
     code_many(source, target, resume, concurrency, config, console)
 
 
+@app.command()
+def redact(
+    source: Annotated[Path, typer.Argument(help="A text file with one note, - for standard input, or JSON Lines.")],
+    target: Annotated[Path | None, typer.Argument(help="JSON Lines: document_id, redacted, spans.")] = None,
+    spans: Annotated[
+        bool, typer.Option("--spans", help="One note: also print the kind and offsets of what went.")
+    ] = False,
+) -> None:
+    """Show a note as the models see it, or redact many: `document_id` and `text` a line in.
+
+    Examples: `codeserve redact examples/notes/ankle_injury.txt --spans`, `codeserve redact notes.jsonl redacted.jsonl`
+    """
+    from codeserve.commands import redact_many, redact_one
+
+    if target is None:
+        redact_one(source, spans, console)
+    else:
+        redact_many(source, target, console)
+
+
 @app.command("eval")
 def evaluate(
     notes: Annotated[list[Path], typer.Option("--notes", help="JSON Lines with notes; may be given several times.")],

@@ -103,6 +103,24 @@ def code_many(source: Path, target: Path, resume: bool, concurrency: int, config
     console.print(f"{total} lines in {target}", highlight=False)
 
 
+def redact_one(note: Path, with_spans: bool, console: Console) -> None:
+    from codeserve.notes.redact_files import spans_of
+    from codeserve.notes.redaction import Redactor
+
+    redaction = Redactor().redact(request_body(note, None)["text"])
+    sys.stdout.write(redaction.text if redaction.text.endswith("\n") else redaction.text + "\n")
+    if with_spans:
+        for span in spans_of(redaction):
+            console.print(f"{span['kind']}\t{span['start']}\t{span['end']}", highlight=False)
+
+
+def redact_many(source: Path, target: Path, console: Console) -> None:
+    from codeserve.notes.redact_files import redact_file
+
+    lines, failed = redact_file(source, target)
+    console.print(f"{lines} lines in {target}, {failed} of them errors", highlight=False)
+
+
 def _bar(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     return Progress(*columns, console=console)

@@ -122,3 +122,42 @@ def test_the_map_leads_back(noise: str, planted: list[str]) -> None:
     assert document.sections[0].span.start == 0
     assert document.sections[-1].span.end == len(document.text)
     assert all(a.span.end == b.span.start for a, b in pairwise(document.sections))
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("Oluwaseun Adebayo is a 54-year-old male with gout.", "Adebayo"),
+        ("She came with her husband Thiago today.", "Thiago"),
+        ("Zainab denies chest pain.", "Zainab"),
+        ("The wound was closed by Wojciech Karczmarz.", "Karczmarz"),
+        ("Thank you, Priya Raghunathan, for the referral.", "Raghunathan"),
+        ("I saw Margaret Whitfield today.", "Whitfield"),
+        ("ADEYI, FALABI  MRN 1234567", "FALABI"),
+        ("Patient: Noor Haddad\nDOB: 01/02/1950", "Haddad"),
+        ("Her daughter, Grace, called.", "Grace"),
+        ("Ms. Ferreira has gout. Later Ferreira's knee swelled.", "Ferreira"),
+        ("Vincent Young is a 56-year-old male", "Young"),
+    ],
+)
+def test_people_are_found_without_being_told(text: str, gone: str) -> None:
+    assert gone not in REDACTOR.redact(text).text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Positive Murphy sign, negative Lachman and McMurray, Romberg, Tinel and Phalen.",
+        "Parkinson disease, Crohn's disease, Bell's palsy, Baker's cyst, Hodgkin lymphoma, Graves disease, Alzheimer.",
+        "Foley catheter placed. Babinski downgoing. Allen test normal. Allegra 180 mg. Start Heather once daily.",
+        "Patient denies fever. Mother reports a rash. Cardiology states that it may wait. Brought in by EMS.",
+        "Mild White Coat Hypertension. Black stools. Long COVID. Brown discharge. Rose Bengal. Young adult.",
+    ],
+)
+def test_clinical_words_are_no_people(text: str) -> None:
+    assert REDACTOR.redact(text).text == text
+
+
+def test_an_eponym_stays_in_the_note_of_a_namesake() -> None:
+    text = "Jane Murphy is a 40-year-old female. Murphy's sign is negative."
+    assert REDACTOR.redact(text).text == "[NAME] is a 40-year-old female. Murphy's sign is negative."

@@ -1,8 +1,8 @@
 """People's names in a note that nobody named beforehand.
 
-A run of capitalised words is a name by what stands around it (data/redaction_frames.tsv: "wife X", "X is a
-54-year-old"), or by the name lists of the US Census of 1990 (package `names`). What is found so goes wherever it stands in the note.
-Every look has a bounded window: linear in the text's length.
+A run of capitalised words is a name by what stands around it (data/redaction_frames.tsv) or by the name lists of the US
+Census of 1990 (package `names`). What is found so goes wherever it stands in the note. Every look has a bounded window:
+linear in the text's length.
 """
 
 from __future__ import annotations
@@ -24,28 +24,8 @@ SHORT_FORM = 4  # letters up to which capitals are an abbreviation (EMS, RHF) ra
 NO_NAME = re.compile(r"(?:ly|log(?:y|ist|ists)|graphy|scopy|ectomy|itis|emia|trician|therapy)$")
 RUN_GAP = re.compile(r"[ \u00A0]{1,2}|-|\. ?")
 WORD = re.compile(r"[^\W\d_][\u0300-\u036f]*(?:['’](?!s\b)[^\W\d_]|[^\W\d_]|[\u0300-\u036f]){0,40}")
-PARTICLES = frozenset({"van", "von", "der", "den", "de", "da", "la", "del", "di", "dos", "du", "bin", "ibn", "al", "el", "ter"})
-    [
-        "van",
-        "von",
-        "der",
-        "den",
-        "de",
-        "da",
-        "la",
-        "del",
-        "di",
-        "dos",
-        "du",
-        "bin",
-        "ibn",
-        "al",
-        "el",
-        "ter",
-        "ten",
-        "le",
-        "st",
-    ]
+PARTICLES = frozenset(
+    {"van", "von", "der", "den", "de", "da", "la", "del", "di", "dos", "du", "bin", "ibn", "al", "el", "ter"}
 )
 SIGN = re.compile(r"(?i)\b(?:positive|negative|neg|pos|\+) $")
 
@@ -108,7 +88,7 @@ class NameFinder:
         """Spans of names, `known` ones (found otherwise) spread over the note, no part of an eponym."""
         introduced = [*known]
         for run in self._runs():
-            introduced += self._names_of(run)
+            introduced += (span for span in self._names_of(run) if not eponym.match(self._text, span.end))
         yield from introduced
         yield from self._spread(introduced, eponym)
 
