@@ -103,7 +103,7 @@ def test_an_injury_brings_its_cause_and_a_disease_does_not(coder: Coder) -> None
     story = "HPI\nShe slipped on ice in front of her house and fell.\n\n"
     injured = coder.code(f"{story}ASSESSMENT\n1. Right ankle sprain\n")
     assert injured[0].code == "S93.401A"
-    assert [d.code for d in injured if d.role is Role.EXTERNAL_CAUSE] == ["W00.0XXA", "Y92.009"]
+    assert [d.code for d in injured if d.role is Role.EXTERNAL_CAUSE] == ["W00.0XXA", "Y92.018"]
     assert not [d for d in coder.code(f"{story}ASSESSMENT\n1. Gout\n") if d.role is Role.EXTERNAL_CAUSE]
 
 

@@ -57,6 +57,11 @@ def _integral() -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((row["diagnosis"], tuple(row["symptoms"].split())) for row in rows("integral_symptoms.tsv"))
 
 
+@lru_cache(maxsize=1)
+def _beside() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((row["diagnosis"], tuple(row["symptoms"].split())) for row in rows("symptoms_beside.tsv"))
+
+
 def explained(symptom: Coded, others: Sequence[Coded]) -> str | None:
     """The code of the diagnosis that a symptom is part of (guideline I.B.5), or None.
 
@@ -64,6 +69,8 @@ def explained(symptom: Coded, others: Sequence[Coded]) -> str | None:
     """
     for other in others:
         if other.code == symptom.code or is_symptom(other.code):
+            continue
+        if any(other.code.startswith(d) and symptom.code.startswith(s) for d, s in _beside()):
             continue
         if is_symptom(symptom.code) and other.group == symptom.group:
             return other.code

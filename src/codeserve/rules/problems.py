@@ -98,7 +98,7 @@ class _Finder:
             yield self._problem(item.heading, item, group)
             return
         pieces = list(self._pieces(item.heading))
-        named = [piece for piece in pieces if self._names_problem(piece)]
+        named = self._naming(pieces)
         if not named and len(pieces) == 1 and self._looks_named(pieces[0]):
             named = pieces
         for piece in named:
@@ -142,10 +142,16 @@ class _Finder:
         hits = self._scan(said)
         return len(hits) == 1 and len(hits[0][0]) >= len(said.strip()) * 0.85
 
-    def _names_problem(self, piece: Span) -> bool:
-        if any(e.span.overlaps(piece) for e in self._problems):
-            return True
-        return any(len(span) > 3 for span, _ in self._scan(piece.of(self._text)))
+    def _naming(self, pieces: Sequence[Span]) -> list[Span]:
+        """The pieces that name a problem; "right elbow" behind "lateral epicondylitis," only says where."""
+        known = [piece for piece in pieces if any(len(span) > 3 for span, _ in self._scan(piece.of(self._text)))]
+        begun = [
+            piece
+            for piece in pieces
+            for e in self._problems
+            if piece.start <= e.span.start < piece.end and not any(e.span.overlaps(k) for k in known if k != piece)
+        ]
+        return [piece for piece in pieces if piece in known or piece in begun]
 
     def _looks_named(self, piece: Span) -> bool:
         """A single unknown line of the assessment is asked about, unless it has the length of a sentence."""
