@@ -19,11 +19,12 @@ from codeserve.retrieval.lexicon import LexiconHit
 from codeserve.rules import details
 from codeserve.rules.details import Detail
 from codeserve.rules.encounter import Encounter
-from codeserve.rules.tables import cue
+from codeserve.rules.tables import cue, rows
 from codeserve.tagging.entities import Assertion, Entity, EntityKind
 
 Scan = Callable[[str], Sequence[tuple[Span, LexiconHit]]]
 HEADINGS = "heading_words.tsv"
+WHERE = "where_words.tsv"
 CONTEXT = 300
 MAX_PROBLEMS = 24
 LOOSE_PROBLEMS = 6
@@ -151,7 +152,12 @@ class _Finder:
             for e in self._problems
             if piece.start <= e.span.start < piece.end and not any(e.span.overlaps(k) for k in known if k != piece)
         ]
-        return [piece for piece in pieces if piece in known or piece in begun]
+        return [piece for piece in pieces if piece in known or (piece in begun and not self._says_where(piece))]
+
+    def _says_where(self, piece: Span) -> bool:
+        """Whether a piece holds nothing but sides, parts of the body, degrees and courses."""
+        plain = {word for row in rows(WHERE) for word in row["words"].split("|")}
+        return all(word in plain or word.rstrip("s") in plain for word in piece.of(self._text).lower().split())
 
     def _looks_named(self, piece: Span) -> bool:
         """A single unknown line of the assessment is asked about, unless it has the length of a sentence."""
@@ -164,7 +170,7 @@ class _Finder:
     def _problem(self, piece: Span, item: Item, group: int, qualifiers: tuple[str, ...] = ()) -> Problem:
         said = piece.of(self._text)
         over = cue(HEADINGS, "history").search(said) or cue(HEADINGS, "resolved").search(item.heading.of(self._text))
-        term = cue(HEADINGS, "uncertain").sub("", said)
+        term = cue(HEADINGS, "uncertain").sub("", self._removed(piece) if over else said)
         return Problem(
             term=" ".join(cue(HEADINGS, "resolved").sub("", term).split()).strip(" ,;:"),
             spans=(piece,),
@@ -174,6 +180,11 @@ class _Finder:
             historical=bool(over),
             qualifiers=qualifiers,
         )
+
+    def _removed(self, piece: Span) -> str:
+        """What "status post removal of a basal cell carcinoma" was about: a malignancy that is over (I.C.2.m)."""
+        said = piece.of(self._text)
+        return next((span.of(said) for span, hit in self._scan(said) if hit.code.startswith("C")), said)
 
     # -- prose -----------------------------------------------------------------------------------------------------
 
