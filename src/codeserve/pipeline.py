@@ -104,7 +104,7 @@ async def code_note(
         answers = await reason((*asked, *asked_of_services))
     with timings.stage("decide"):
         codesets = knowledge.codesets
-        diagnoses = decide(problems, answers[: len(asked)], document, encounter, codesets)
+        diagnoses = decide(problems, answers[: len(asked)], document, encounter, codesets, services)
         coded = answers[len(asked) :]
         procedures = decide_procedures(services, coded, document, diagnoses, codesets.procedures, encounter)
         em = decide_em(document, diagnoses, procedures, encounter, entities)

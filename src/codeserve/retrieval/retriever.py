@@ -140,8 +140,11 @@ class Retriever:
         around = " ".join((question.term, *question.details, question.context))
         plain = lexicon.lookup(question.term, around)
         codes = {hit.code for hit in plain}
-        said = dict.fromkeys((" ".join(question.details), *question.details)) if question.details else ()
-        longer = (hit for detail in said for hit in lexicon.lookup(f"{question.term} {detail}", around))
+        details = question.details
+        for count in range(len(details), 1, -1):
+            if several := lexicon.lookup(f"{question.term} {' '.join(details[:count])}", around):
+                return list(several)
+        longer = (hit for detail in details for hit in lexicon.lookup(f"{question.term} {detail}", around))
         return [*(hit for hit in longer if hit.code not in codes), *plain]
 
     def _meant(self, system: System, code: str) -> list[_Named]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from codeserve.codesets import CodeSets
@@ -18,6 +18,7 @@ from codeserve.rules.encounter import Encounter
 from codeserve.rules.external_causes import external_causes, is_injury
 from codeserve.rules.problems import Problem
 from codeserve.rules.results import Alternative, Diagnosis, Role
+from codeserve.rules.services import Done
 from codeserve.rules.tables import rows
 from codeserve.tagging.entities import Assertion
 
@@ -47,13 +48,15 @@ def decide(
     document: Document,
     encounter: Encounter,
     codesets: CodeSets,
+    services: Sequence[Done] = (),
 ) -> tuple[Diagnosis, ...]:
     """Billable codes, each once, in sequence; external causes behind the injuries, status codes last.
 
     `answers[i]` belongs to `problems[i]`. A problem for which none of the candidates fits gets no code.
     """
-    drafts = _unique(d for p, a in zip(problems, answers, strict=True) for d in _drafts(p, a, document, codesets))
-    drafts = _joined(drafts)
+    asked = [d for p, a in zip(problems, answers, strict=True) for d in _drafts(p, a, document, codesets)]
+    asked = [_for_age(draft, encounter) for draft in asked]
+    drafts = _joined(_unique((*asked, *(more for draft in asked for more in _additions(draft)), *_reasons(services))))
     kept = [d for d in drafts if explained(d, drafts) is None]
     kept = _without_less_specific(kept, codesets)
     ordered = _sequenced(kept, document)
@@ -116,7 +119,34 @@ def _alternatives(problem: Problem, others: Sequence[Judged], codesets: CodeSets
             yield Alternative(code, codesets.icd.description(code), judged.probability)
 
 
-def _unique(drafts: Iterator[_Draft]) -> list[_Draft]:
+def _for_age(draft: _Draft, encounter: Encounter) -> _Draft:
+    """The code that holds for the patient's age."""
+    for row in rows("by_age.tsv"):
+        if draft.code == row["code"] and encounter.age is not None and encounter.age < int(row["under"]):
+            why = (*draft.why, f"{row['code']} becomes {row['result']} for the age ({row['source']})")
+            return replace(draft, code=row["result"], why=why)
+    return draft
+
+
+def _additions(draft: _Draft) -> Iterator[_Draft]:
+    """What the words of a problem ask for beside its code."""
+    for row in rows("additions.tsv"):
+        if draft.code.startswith(tuple(row["stems"].split())) and row["cue"] in draft.why[0].lower():
+            why = (draft.why[0], f"in addition to {draft.code} ({row['source']})")
+            features = {**draft.features, "added": 1.0}
+            yield replace(draft, code=row["code"], why=why, alternatives=(), features=features)
+
+
+def _reasons(services: Sequence[Done]) -> Iterator[_Draft]:
+    """Reasons for the visit that a service tells."""
+    for row in rows("visit_reasons.tsv"):
+        spans = tuple(done.sentence for done in services if done.kind == row["kind"])
+        if spans:
+            why = (f"{row['kind']} given ({row['source']})",)
+            yield _Draft(row["code"], 1.0, spans, -1, "", "lexicon", why, features={"reason": 1.0})
+
+
+def _unique(drafts: Iterable[_Draft]) -> list[_Draft]:
     """Each code once: the surer of two keeps both evidences."""
     by_code: dict[str, _Draft] = {}
     for draft in drafts:
@@ -144,7 +174,7 @@ def _joined(drafts: list[_Draft]) -> list[_Draft]:
             alternatives=(*old.alternatives, other),
             features={**old.features, "joined": 1.0},
         )
-        drafts = _unique(iter(drafts))
+        drafts = _unique(drafts)
     return drafts
 
 
