@@ -17,10 +17,10 @@ MAX_HEADING = 240  # a problem is named within so many characters of its line
 MAX_PLAN_LINE = 120
 _MARK = re.compile(
     r"(?P<indent>[ \t]*)(?:\*\*|__)?"
-    r"(?P<mark>\d{1,2}[.)]|[#•●▪◦*–—-]+|\([a-z0-9]\)|[a-z][.)](?=\s))?[ \t]*[#*_]*[ \t]*"
+    r"(?P<mark>\d{1,2}(?:[.)]|(?=[ \t]+[A-Z]))|[#•●▪◦*–—-]+|\([a-z0-9]\)|[a-z][.)](?=\s))?[ \t]*[#*_]*[ \t]*"
 )
-# "1. Gout. 2. Hypertension." on one line.
-_ORDINAL = re.compile(r"(?<!\S)(\d{1,2})[.)][ \t]+(?=[^\W\d_])")
+# "1. Gout. 2. Hypertension." on one line; without its point a number counts at the beginning of a sentence only.
+_ORDINAL = re.compile(r"(?<!\S)(\d{1,2})(?:[.)][ \t]+(?=[^\W\d_])|(?<![^.;:][ \t]\d)[ \t]+(?=[A-Z]))")
 # "HTN: continue lisinopril", "COPD - stable": the problem stands before the colon or the spaced dash.
 _CUT = re.compile(r":(?=\s|$)|(?<!\s)\s+[-–—]+(?=\s)|[.;](?=\s)|,(?=\s+(?:doing|currently|continues?|will)\b)")
 _PROSE = re.compile(

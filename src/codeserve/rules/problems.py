@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from codeserve.notes.document import Document, Item, SectionKind
+from codeserve.notes.lines import lines
 from codeserve.notes.sentences import split_sentences
 from codeserve.notes.spans import Span
 from codeserve.reasoning.questions import Question, System
@@ -90,6 +91,17 @@ class _Finder:
         assessed = [i for i in self._document.items if i.section is not SectionKind.PLAN]
         for group, item in enumerate(assessed or self._document.items):
             yield from self._item(item, group)
+            if item.section is SectionKind.ASSESSMENT:
+                yield from self._behind(item, group)
+
+    def _behind(self, item: Item, group: int) -> Iterator[Problem]:
+        """Problems of further sentences on the line of an assessment that is set apart from its plan."""
+        end = re.compile(r"[.;]").search(self._text, item.heading.end, item.heading.end + 2)
+        line = next((s for s in lines(self._text, item.span) if s.end > item.heading.start), item.heading)
+        if end:
+            for e in self._problems:
+                if end.end() <= e.span.start and e.span.end <= line.end and e.assertion is Assertion.PRESENT:
+                    yield self._problem(e.span, item, group)
 
     def _item(self, item: Item, group: int) -> Iterator[Problem]:
         heading = item.heading.of(self._text)
