@@ -18,7 +18,7 @@ from codeserve.rules.results import Diagnosis, Procedure
 
 _TEMPLATES = Environment(
     loader=PackageLoader("codeserve", "data/evaluation"),
-    autoescape=select_autoescape(["html"]),
+    autoescape=select_autoescape(["html.j2"]),
     trim_blocks=True,
     lstrip_blocks=True,
 )

@@ -1,0 +1,3 @@
+from tests.codesets.conftest import codesets
+
+__all__ = ["codesets"]
