@@ -3,9 +3,9 @@
     codeserve eval --notes ... --gold ... --report runs/report
     python evaluation/calibrate.py runs/report/decisions.jsonl [--write]
 
-A logistic model (Platt 1999) with a strong ridge, its strength chosen by cross-validation over notes: a note's decisions
-never stand on both sides. Prints the cross-fitted calibration error and log loss; `--write` puts the model fitted on all
-rows into the package.
+A logistic model (Platt 1999) with a ridge whose strength is chosen by cross-validation over notes: a note's decisions
+never stand on both sides. Prints the cross-fitted calibration error and log loss; `--write` puts the model fitted on
+all rows into the package.
 """
 
 from __future__ import annotations
