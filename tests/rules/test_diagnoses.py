@@ -154,5 +154,34 @@ def test_every_table_row_names_a_billable_code(codesets: CodeSets) -> None:
 
     named = [r["code"].replace("-", "A") for r in rows("external_causes.tsv")]
     named += [r["code"] for t in ("external_activities.tsv", "external_places.tsv") for r in rows(t)]
-    named += [r["history"] for r in rows("history_codes.tsv")] + [r["result"] for r in rows("combinations.tsv")]
+    named += [r["history"] for r in rows("history_codes.tsv") if r["history"]] + [
+        r["result"] for r in rows("combinations.tsv")
+    ]
     assert [code for code in named if not codesets.icd.is_billable(code)] == []
+
+
+@pytest.mark.parametrize(
+    ("story", "causes"),
+    [
+        ("She denies any fall. She twisted her ankle.", ["X50.1XXA"]),
+        ("He has pain with walking. He twisted his ankle on a curb.", ["X50.1XXA", "Y92.480"]),
+        ("He used to play football in high school. He had a ground level fall.", ["W18.30XA"]),
+        ("She was playing tennis. She twisted her ankle. She takes ibuprofen at home.", ["X50.1XXA", "Y93.73"]),
+    ],
+)
+def test_causes_stand_where_the_event_is_told_and_are_not_denied(coder: Coder, story: str, causes: list[str]) -> None:
+    coded = coder.code(f"HPI\n{story}\n\nASSESSMENT\n1. Right ankle sprain\n")
+    assert [d.code for d in coded if d.role is Role.EXTERNAL_CAUSE] == causes
+
+
+@pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        ("1. Asthma with exacerbation", {"J45.901"}),
+        ("1. Type 2 diabetes\n2. Polyneuropathy", {"E11.42"}),
+        ("1. History of hypertension, on lisinopril", {"I10"}),
+        ("1. Coronary artery disease\n2. Angina", {"I25.119"}),
+    ],
+)
+def test_what_the_classification_joins(coder: Coder, lines: str, codes: set[str]) -> None:
+    assert {d.code for d in coder.code(f"HPI\nHere for follow-up.\n\nASSESSMENT\n{lines}\n")} == codes

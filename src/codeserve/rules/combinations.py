@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,8 @@ from typing import Protocol
 from codeserve.rules.tables import rows
 
 GENERAL_SYMPTOMS = "R"
+ADDED = "+"
+_DENIED = re.compile(r"\b(?:no|not|without|denies|never|free of|negative for)\b[^.,;]*\Z", re.IGNORECASE)
 
 
 class Coded(Protocol):
@@ -25,11 +28,12 @@ class Coded(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """`code` takes the place of the code at `place`; `source` is the guideline's section."""
+    """`code` takes the place of the code at `place`, or with `added` stands behind it; `source` in the guideline."""
 
     place: int
     code: str
     source: str
+    added: bool = False
 
 
 def join(coded: Sequence[Coded]) -> Joined | None:
@@ -39,13 +43,21 @@ def join(coded: Sequence[Coded]) -> Joined | None:
         places = [_place(coded, stem) for stem in stems]
         if None in places:
             continue
-        place = _place(coded, row["replaces"])
+        added = row["replaces"] == ADDED
+        place = places[0] if added else _place(coded, row["replaces"])
         if place is None or coded[place].code == row["result"]:
             continue
-        cues = [c for c in row["cue"].split("|") if c]
-        if not cues or any(c in coded[place].own_text.lower() for c in cues):
-            return Joined(place, row["result"], row["source"])
+        if added and any(one.code == row["result"] for one in coded):
+            continue
+        if not row["cue"] or _states(coded[place].own_text, row["cue"]):
+            return Joined(place, row["result"], row["source"], added)
     return None
+
+
+def _states(said: str, cues: str) -> bool:
+    """Whether a text holds one of the cues, parted by "|", and does not deny it just before."""
+    found = re.finditer("|".join(map(re.escape, cues.split("|"))), said, re.IGNORECASE)
+    return any(not _DENIED.search(said, max(0, match.start() - 30), match.start()) for match in found)
 
 
 def _place(coded: Sequence[Coded], stem: str) -> int | None:
@@ -86,9 +98,9 @@ def is_symptom(code: str) -> bool:
 
 
 def history_code(code: str) -> tuple[str, str] | None:
-    """What a past condition is coded as, with its source: the longest stem that fits."""
+    """What a past condition is coded as, with its source: the longest stem that fits; None where it stays current."""
     fitting = [row for row in rows("history_codes.tsv") if code.startswith(row["current"])]
     if not fitting:
         return None
     best = max(fitting, key=lambda row: len(row["current"]))
-    return best["history"], best["source"]
+    return (best["history"], best["source"]) if best["history"] else None

@@ -87,10 +87,18 @@ def _in_sections(document: Document, sentences: Iterable[Span]) -> list[Span]:
     return [span for _, span in sorted(placed)]
 
 
-def episode(document: Document, near: Sequence[Span]) -> Detail | None:
-    """A later episode of care, where the problem's own text or the reason for the visit says so; guideline I.C.19.a."""
-    visit = [s.span for s in document.sections if s.kind in (SectionKind.CHIEF_COMPLAINT, SectionKind.HPI)]
-    for span in (*near, *visit):
+def episode(document: Document, term: str, near: Sequence[Span], sentences: Sequence[Span]) -> Detail | None:
+    """A later episode of care, where the problem's own text, the reason for the visit or a sentence of the history that
+    names the same part says so; guideline I.C.19.a."""
+    part = {words.stem(w) for w in words.words(term)}
+    visit = [s.span for s in document.sections if s.kind is SectionKind.CHIEF_COMPLAINT]
+    told = [
+        sentence
+        for sentence in sentences
+        if document.section_at(sentence.start).kind is SectionKind.HPI
+        and part & set(words.stems(sentence.of(document.text)))
+    ]
+    for span in (*near, *visit, *told):
         found = find("episode", document.text, span)
         if found:
             return found[0]

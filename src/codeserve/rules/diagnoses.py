@@ -161,19 +161,19 @@ def _unique(drafts: Iterable[_Draft]) -> list[_Draft]:
 
 def _joined(drafts: list[_Draft]) -> list[_Draft]:
     """Combination codes in the place of what they join; guideline sections in the table."""
-    for _ in range(len(drafts) * 2):
+    for _ in range(len(drafts) * 3):
         joined = join(drafts)
         if joined is None:
             break
         old = drafts[joined.place]
-        other = Alternative(old.code, "", old.confidence)
-        drafts[joined.place] = replace(
+        new = replace(
             old,
             code=joined.code,
-            why=(*old.why, f"{old.code} becomes {joined.code} ({joined.source})"),
-            alternatives=(*old.alternatives, other),
+            why=(*old.why, f"{'beside ' if joined.added else ''}{old.code}: {joined.code} ({joined.source})"),
+            alternatives=(*old.alternatives, Alternative(old.code, "", old.confidence)),
             features={**old.features, "joined": 1.0},
         )
+        drafts[joined.place : joined.place + 1] = [old, new] if joined.added else [new]
         drafts = _unique(drafts)
     return drafts
 

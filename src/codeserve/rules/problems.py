@@ -226,7 +226,7 @@ def _detailed(document: Document, problem: Problem, sentences: Sequence[Span], t
     return replace(
         problem,
         side=details.side(document, problem.term, near, sentences),
-        episode=details.episode(document, (problem.body,)),
+        episode=details.episode(document, problem.term, (problem.body,), sentences),
         trimester=trimester,
     )
 
