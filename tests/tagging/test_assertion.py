@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from codeserve.tagging.assertion import assert_entities, load_rules
 from codeserve.tagging.entities import Assertion, Entity, EntityKind
 
 CASES = Path(__file__).parent / "data" / "assertion_cases.tsv"
+TEMPLATES = ("assertion_templates.tsv", "assertion_templates_second.tsv")
 MARK = re.compile(r"\[([^|\]]+)\|(?:(\w+):)?(\w+)\]")
 FLOOR = {"tune": 0.95, "held": 0.9}
 
@@ -58,6 +60,31 @@ def test_accuracy_on_hand_written_cases(half: str) -> None:
     wrong = [(marked, text, wanted.value, got.value) for marked, text, wanted, got in results if wanted is not got]
     assert len(results) > 100
     assert 1 - len(wrong) / len(results) >= FLOOR[half], wrong
+
+
+CONDITIONS = ["chest pain", "palpitations", "fever", "chills", "nausea", "vomiting", "diarrhea", "constipation", "headache", "dizziness", "wheezing", "edema", "gout", "hypertension", "asthma", "pneumonia", "migraine", "anemia", "hypothyroidism", "cellulitis", "kidney stones", "sinusitis", "depression", "rheumatoid arthritis", "heart failure", "osteoporosis", "psoriasis", "glaucoma", "melanoma", "appendicitis"]
+
+
+def generated(count: int, name: str) -> list[tuple[str, str]]:
+    """Marked sentences, seeded: each template in turn with conditions drawn for its places."""
+    lines = (CASES.parent / name).read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    rng = random.Random(11)
+    made = []
+    for number in range(count):
+        section, template, said = rows[number % len(rows)]
+        names = rng.sample(CONDITIONS, len(said.split()))
+        marks = {place: f"[{name}|{one}]" for place, name, one in zip("abc", names, said.split(), strict=False)}
+        made.append((section, template.format(**marks)))
+    return made
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_accuracy_on_generated_cases(name: str) -> None:
+    results = [(marked, *result) for section, marked in generated(300, name) for result in judged(section, marked)]
+    wrong = {(marked, wanted.value, got.value) for marked, _, wanted, got in results if wanted is not got}
+    right = sum(wanted is got for _, _, wanted, got in results)
+    assert right / len(results) >= 0.95, sorted(wrong)
 
 
 def test_the_section_is_set() -> None:

@@ -23,7 +23,7 @@ BEFORE = 40  # characters before a phrase that may deny it
 _UNMEANT = re.compile(
     r"\b(?:denie[sd]|deny|no|not|never|without|used to|history of|usually|normally|enjoys|difficulty|trouble"
     r"|(?:pain|worse|worsens|hurts?|aggravated|exacerbated|improves|better)(?: \w+)? (?:with|when|by|during|while))"
-    r"\b[^.;]*\Z",
+    r"\b[^.,;]*\Z",
     re.IGNORECASE,
 )
 
