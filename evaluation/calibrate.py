@@ -26,19 +26,7 @@ from codeserve.artifacts import DATA
 from codeserve.evaluation.calibration import calibration
 
 PART = "held"
-FEATURES = (
-    "certain",
-    "llm",
-    "sure",
-    "none",
-    "in_lexicon",
-    "both",
-    "vague",
-    "symptom",
-    "injury",
-    "external",
-    "long_term",
-)
+FEATURES = ("certain", "lead", "none", "vague", "in_lexicon")
 STRENGTHS = (0.03, 0.1, 0.3, 1.0)
 FOLDS = 10
 LEAST, MOST = 0.03, 0.98
@@ -66,11 +54,7 @@ def main() -> None:
     best = min(results, key=lambda c: results[c][0])
     print(f"{len(rows)} suggestions of {len(set(groups))} notes, {y.mean():.3f} right; C={best} chosen")
     fitted = LogisticRegression(C=best, max_iter=5000).fit(x / scale, y)
-    weights = {
-        n: round(float(w / s), 4)
-        for n, w, s, u in zip(names, fitted.coef_[0], scale, used, strict=True)
-        if u
-    }
+    weights = {n: round(float(w / s), 4) for n, w, s, u in zip(names, fitted.coef_[0], scale, used, strict=True) if u}
     print(json.dumps(weights, indent=1))
     if args.write:
         table = {"bias": round(float(fitted.intercept_[0]), 4), "weights": weights, "least": LEAST, "most": MOST}
