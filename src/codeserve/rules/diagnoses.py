@@ -19,6 +19,7 @@ from codeserve.rules.external_causes import external_causes, is_injury
 from codeserve.rules.problems import Problem
 from codeserve.rules.results import Alternative, Diagnosis, Role
 from codeserve.rules.services import Done
+from codeserve.rules.status import status_codes
 from codeserve.rules.tables import rows
 from codeserve.tagging.entities import Assertion
 
@@ -60,8 +61,9 @@ def decide(
     kept = [d for d in drafts if explained(d, drafts) is None]
     kept = _without_less_specific(kept, codesets)
     ordered = _sequenced(kept, document)
-    causes = _causes(document, [d.code for d in ordered])
-    return tuple(_diagnosis(draft, number, codesets) for number, draft in enumerate((*ordered, *causes), 1))
+    codes = [d.code for d in ordered]
+    beside = (*_causes(document, codes), *_statuses(document, codes, encounter))
+    return tuple(_diagnosis(draft, number, codesets) for number, draft in enumerate((*ordered, *beside), 1))
 
 
 def _drafts(problem: Problem, answer: Answer, document: Document, codesets: CodeSets) -> Iterator[_Draft]:
@@ -245,6 +247,13 @@ def _causes(document: Document, codes: Sequence[str]) -> Iterator[_Draft]:
             why=("how the injury came about (I.C.20)",),
             features={"place_or_activity": float(cause.code.startswith("Y9"))},
         )
+
+
+def _statuses(document: Document, codes: Sequence[str], encounter: Encounter) -> Iterator[_Draft]:
+    for status in status_codes(document, codes, encounter.age):
+        if status.code not in codes:
+            why = (f"status beside the diagnosis ({status.source})",)
+            yield _Draft(status.code, 1.0, (status.span,), -1, "", "lexicon", why, features={"status": 1.0})
 
 
 def _diagnosis(draft: _Draft, sequence: int, codesets: CodeSets) -> Diagnosis:
