@@ -101,7 +101,16 @@ def memory(process: subprocess.Popen) -> dict[str, int]:
             resident = child.memory_info().rss // 2**20
         except psutil.NoSuchProcess:
             continue
-        for kind in ("Gateway", "EntityTagger", "Reasoner", "EngineCore", "VLLM::Worker", "ProxyActor", "raylet", "gcs_server"):
+        for kind in (
+            "Gateway",
+            "EntityTagger",
+            "Reasoner",
+            "EngineCore",
+            "VLLM::Worker",
+            "ProxyActor",
+            "raylet",
+            "gcs_server",
+        ):
             if kind in name or kind in child.name():
                 total[kind] += resident
                 break

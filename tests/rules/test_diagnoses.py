@@ -140,7 +140,9 @@ class Coded:
 def test_a_symptom_goes_beside_the_diagnosis_that_explains_it() -> None:
     assert explained(Coded("R05.9", 1), [Coded("J44.9", 2)]) == "J44.9"
     assert explained(Coded("R51.9", 1), [Coded("J44.9", 2)]) is None
-    assert explained(Coded("R07.9", 1), [Coded("I10", 1)]) == "I10"
+    assert explained(Coded("R51.9", 1), [Coded("J44.9", 1)]) == "J44.9"
+    assert explained(Coded("R07.9", 1), [Coded("I10", 1)]) is None
+    assert explained(Coded("M54.9", 1), [Coded("G89.29", 1)]) is None
 
 
 def test_the_longest_stem_names_the_history() -> None:
@@ -179,6 +181,7 @@ def test_causes_stand_where_the_event_is_told_and_are_not_denied(coder: Coder, s
     [
         ("1. Asthma with exacerbation", {"J45.901"}),
         ("1. Type 2 diabetes\n2. Polyneuropathy", {"E11.42"}),
+        ("1. Chronic neck pain", {"M54.2", "G89.29"}),
         ("1. History of hypertension, on lisinopril", {"I10"}),
         ("1. Coronary artery disease\n2. Angina", {"I25.119"}),
     ],

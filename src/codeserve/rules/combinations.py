@@ -11,6 +11,7 @@ from typing import Protocol
 from codeserve.rules.tables import rows
 
 GENERAL_SYMPTOMS = "R"
+PAINS = ("G89", "M25.4", "M25.5", "M25.6", "M54.2", "M54.5", "M54.6", "M54.9", "M79.6")
 ADDED = "+"
 _DENIED = re.compile(r"\b(?:no|not|without|denies|never|free of|negative for)\b[^.,;]*\Z", re.IGNORECASE)
 
@@ -93,8 +94,10 @@ def explained(symptom: Coded, others: Sequence[Coded]) -> str | None:
 
 @lru_cache(maxsize=4096)
 def is_symptom(code: str) -> bool:
-    """Chapter 18 and pain, swelling, stiffness of a joint, limb or back."""
-    return code.startswith((GENERAL_SYMPTOMS, "M25.4", "M25.5", "M25.6", "M54.2", "M54.5", "M54.6", "M54.9", "M79.6"))
+    """Chapter 18, pain not elsewhere classified, and pain, swelling, stiffness of a joint, limb or back."""
+    return code.startswith(
+        (GENERAL_SYMPTOMS, "G89", "M25.4", "M25.5", "M25.6", "M54.2", "M54.5", "M54.6", "M54.9", "M79.6")
+    )
 
 
 def history_code(code: str) -> tuple[str, str] | None:
