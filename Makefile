@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
-.PHONY: setup run test check bench clean help
+.PHONY: setup run test check bench accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -31,6 +31,10 @@ check: $(VENV)/.installed  ## Lint, types, import rule
 
 bench: setup  ## The baseline figures of docs/benchmarks.md
 	$(VENV)/bin/python benchmarks/baseline.py
+
+accuracy: setup  ## Score the gold notes of our own; the report goes to runs/accuracy
+	$(VENV)/bin/codeserve eval --notes evaluation/gold/general_notes.jsonl --gold evaluation/gold/general_gold.jsonl \
+	  --report runs/accuracy
 
 clean:  ## Remove the environment and build leftovers (not the cache folder)
 	rm -rf $(VENV) build *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
