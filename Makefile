@@ -33,8 +33,8 @@ bench: setup  ## The baseline figures of docs/benchmarks.md
 	$(VENV)/bin/python benchmarks/baseline.py
 
 accuracy: setup  ## Score the gold notes of our own; the report goes to runs/accuracy
-	$(VENV)/bin/codeserve eval --notes evaluation/gold/general_notes.jsonl --gold evaluation/gold/general_gold.jsonl \
-	  --report runs/accuracy
+	$(VENV)/bin/codeserve eval --report runs/accuracy $(foreach set,general facility,\
+	  --notes evaluation/gold/$(set)_notes.jsonl --gold evaluation/gold/$(set)_gold.jsonl)
 
 clean:  ## Remove the environment and build leftovers (not the cache folder)
 	rm -rf $(VENV) build *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
