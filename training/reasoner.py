@@ -43,7 +43,7 @@ from codeserve.retrieval import text
 from codeserve.retrieval.entries import diagnosis_entries, without_nos
 from codeserve.retrieval.index import Encoder, Entry, Index, build_index, content_hash, index_is_current
 from codeserve.retrieval.lexicon import read_rows
-from codeserve.retrieval.retriever import Shelf
+from codeserve.retrieval.retriever import Shelf, spelt_out
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 OPENINGS = (
@@ -153,8 +153,7 @@ class Maker:
 
     def offered(self, question: Question) -> list[Candidate]:
         """What retrieval ranks highest, without the lexicon."""
-        said = " ".join(text.expand(text.words(" ".join((question.term, *question.details)))))
-        cosine = self.shelf.index.dense(self.encode([said])[0])
+        cosine = self.shelf.index.dense(self.encode([spelt_out(question)])[0])
         return self.shelf.highest(question, cosine, self.width + 4)
 
     def siblings(self, concept: Concept, known: set[str]) -> list[Candidate]:

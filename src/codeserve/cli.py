@@ -148,7 +148,7 @@ def evaluate(
 ) -> None:
     """Score the suggestions and their confidence against gold codes; plots and a page a note to read errors by.
 
-    Example: `codeserve eval --notes evaluation/gold/medicine_notes.jsonl --gold evaluation/gold/medicine_gold.jsonl
+    Example: `codeserve eval --notes evaluation/gold/general_notes.jsonl --gold evaluation/gold/general_gold.jsonl
     --report runs/report --ablate all`
     """
     from codeserve.evaluation.command import evaluate as run

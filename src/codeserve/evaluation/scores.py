@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -65,14 +65,6 @@ def difference(
     spread = f1(_resampled(a)) - f1(_resampled(b))
     low, high = np.percentile(spread, (2.5, 97.5))
     return float(f1(a.sum(axis=0)) - f1(b.sum(axis=0))), float(low), float(high)
-
-
-def interval(values: Sequence[float], statistic: Callable[[NDArray[np.float64]], float]) -> tuple[float, float]:
-    """The 95 % interval of a statistic of independent values."""
-    table = np.array(values, dtype=np.float64)
-    draws = np.random.default_rng(SEED).integers(0, len(table), (RESAMPLES, len(table)))
-    low, high = np.percentile([statistic(table[draw]) for draw in draws], (2.5, 97.5))
-    return float(low), float(high)
 
 
 def _resampled(table: Counts) -> Counts:

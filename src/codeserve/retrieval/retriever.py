@@ -115,7 +115,7 @@ class Retriever:
 
         What a lexicon offers comes with the source "lexicon", and first where it is certain.
         """
-        vectors = self._encode([_spelt_out(question) for question in questions]) if self._encode and questions else None
+        vectors = self._encode([spelt_out(question) for question in questions]) if self._encode and questions else None
         found: list[tuple[Candidate, ...]] = []
         for place, question in enumerate(questions):
             shelf = self._diagnoses if question.system is System.ICD10CM else self._procedures
@@ -185,6 +185,6 @@ def _highest(scores: Vectors, keys: Sequence[str], limit: int) -> list[int]:
     return sorted((int(i) for i in places), key=lambda i: (-scores[i], keys[i]))[:count]
 
 
-def _spelt_out(question: Question) -> str:
+def spelt_out(question: Question) -> str:
     """The question as the encoder reads it: short forms written out, details behind."""
     return " ".join(text.expand(text.words(" ".join((question.term, *question.details)))))

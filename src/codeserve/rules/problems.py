@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from codeserve.notes.document import Document, Item, SectionKind
 from codeserve.notes.lines import lines
@@ -31,6 +32,7 @@ MAX_PROBLEMS = 24
 LOOSE_PROBLEMS = 6
 SPOKEN_OF = (SectionKind.CHIEF_COMPLAINT, SectionKind.HPI, SectionKind.OTHER, SectionKind.HOSPITAL_COURSE)
 _SPLIT = re.compile(r"\s*(?:,|;|/(?!\w)|\band\b|&|\bwith\b)\s*", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.;]")
 _BRACKET = re.compile(r"\s*[(\[][^)\]]*[)\]]")
 _UNCERTAIN_SETTINGS = ("inpatient", "observation")
 
@@ -96,7 +98,7 @@ class _Finder:
 
     def _behind(self, item: Item, group: int) -> Iterator[Problem]:
         """Problems of further sentences on the line of an assessment that is set apart from its plan."""
-        end = re.compile(r"[.;]").search(self._text, item.heading.end, item.heading.end + 2)
+        end = _SENTENCE_END.search(self._text, item.heading.end, item.heading.end + 2)
         line = next((s for s in lines(self._text, item.span) if s.end > item.heading.start), item.heading)
         if end:
             for e in self._problems:
@@ -168,7 +170,7 @@ class _Finder:
 
     def _says_where(self, piece: Span) -> bool:
         """Whether a piece holds nothing but sides, parts of the body, degrees and courses."""
-        plain = {word for row in rows(WHERE) for word in row["words"].split("|")}
+        plain = _where_words()
         return all(word in plain or word.rstrip("s") in plain for word in piece.of(self._text).lower().split())
 
     def _looks_named(self, piece: Span) -> bool:
@@ -219,6 +221,11 @@ class _Finder:
             if entity.assertion in allowed:
                 body = self._document.section_at(entity.span.start).body
                 yield Problem(entity.text, (entity.span,), body, entity.section, group)
+
+
+@lru_cache(maxsize=1)
+def _where_words() -> frozenset[str]:
+    return frozenset(word for row in rows(WHERE) for word in row["words"].split("|"))
 
 
 def _detailed(document: Document, problem: Problem, sentences: Sequence[Span], trimester: Detail | None) -> Problem:
