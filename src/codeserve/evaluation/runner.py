@@ -19,9 +19,7 @@ from codeserve.notes.prepare import prepare
 from codeserve.notes.redaction import Redactor
 from codeserve.notes.spans import Span
 from codeserve.pipeline import Coded, Knowledge, Timings, code_note
-from codeserve.reasoning.calibration import Calibrator
-from codeserve.reasoning.judge import from_lexicon
-from codeserve.reasoning.questions import Answer, Question
+from codeserve.reasoning.questions import Answer, Candidate, Question, System
 from codeserve.reasoning.reasoner import Reasoner
 from codeserve.retrieval.lexicon import Lexicon
 from codeserve.retrieval.retriever import Retriever
@@ -60,13 +58,24 @@ class Outcome:
     seconds: dict[str, float]
 
 
+class _Kept:
+    """A retriever that keeps what it found last."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever = retriever
+        self.found: list[tuple[Candidate, ...]] = []
+
+    def search(self, questions: Sequence[Question], limit: int = 20) -> list[tuple[Candidate, ...]]:
+        self.found = self._retriever.search(questions, limit)
+        return self.found
+
+
 class Runner:
     """Runs notes one after the other, so that two runs give the same numbers; entities of a note are found once."""
 
     def __init__(self, settings: AppSettings, knowledge: Knowledge, stages: LocalStages, reasoner: Reasoner) -> None:
         self._settings, self._knowledge, self._stages, self._reasoner = settings, knowledge, stages, reasoner
         self._tagged: dict[str, Sequence[Sequence[Entity]]] = {}
-        self._calibrator = Calibrator.load()
         self._others: dict[Chain, Retriever] = {}
 
     @classmethod
@@ -97,19 +106,12 @@ class Runner:
             return self._tagged[text]
 
         async def reason(questions: Sequence[Question]) -> tuple[Answer, ...]:
-            retriever = self._retriever(chain)
-            found = retriever.search(questions, self._settings.model_set.retriever.limit)
-            if chain.llm:
-                answers = await self._reasoner.with_retriever(retriever).answer(questions)
-            else:
-                answers = tuple(
-                    from_lexicon(q, candidates, self._calibrator) if candidates else Answer(q.id, (), 1.0, "lexicon")
-                    for q, candidates in zip(questions, found, strict=True)
-                )
+            search = _Kept(self._retriever(chain))
+            answers = await self._reasoner.over(search, chain.llm).answer(questions)
             asked.extend(
                 Asked(candidates, answer)
-                for q, candidates, answer in zip(questions, found, answers, strict=True)
-                if q.system == "ICD-10-CM"
+                for q, candidates, answer in zip(questions, search.found, answers, strict=True)
+                if q.system is System.ICD10CM
             )
             return answers
 

@@ -49,11 +49,12 @@ class Reasoner:
         self._limit = limit
         self._max = max_candidates
         self._gate = gate
+        self._llm = True
 
-    def with_retriever(self, retriever: Search) -> Reasoner:
-        """The same engine over other candidates."""
+    def over(self, retriever: Search, llm: bool = True) -> Reasoner:
+        """The same over other candidates; without `llm` the first of them answers."""
         other = copy(self)
-        other.retriever = retriever
+        other.retriever, other._llm = retriever, llm
         return other
 
     async def answer(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
@@ -68,7 +69,7 @@ class Reasoner:
 
     def _spared(self, question: Question, candidates: Sequence[Candidate]) -> bool:
         """The LLM has learnt to judge diagnoses; a service is named by the procedure table's own terms."""
-        if not candidates or question.system is not System.ICD10CM:
+        if not self._llm or not candidates or question.system is not System.ICD10CM:
             return True
         return self._gate and certain(candidates)
 
