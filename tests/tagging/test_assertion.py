@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,18 @@ def test_every_rule_names_known_categories_and_kinds() -> None:
         assert trigger.scope in {"sentence", "list", "next"}
     for _, terminator in rules.terminators._rules:
         assert terminator.categories <= assertions | {"*"}
+
+
+def test_phrases_are_in_lower_case_as_they_are_searched() -> None:
+    folder = files("codeserve") / "data" / "assertion"
+    for name in ("triggers", "terminators", "events"):
+        lines = (folder / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
+        phrases = [line.split("\t")[-1] for line in lines if line and not line.startswith("#")]
+        plain = [re.sub(r"\\[A-Z]", "", phrase) for phrase in phrases]
+        assert plain == [phrase.lower() for phrase in plain]
+
+
+@pytest.mark.parametrize("words", ["DENIES FEVER", "İ denies fever"])
+def test_case_does_not_matter_nor_letters_that_grow_in_lower_case(words: str) -> None:
+    (span, trigger), *_ = load_rules().triggers.find(words)
+    assert (span.of(words).lower(), trigger.category) == ("denies", "absent")
