@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -194,6 +195,63 @@ def import_icd10cm_index(
     from codeserve.commands import import_index
 
     import_index(file, console)
+
+
+Files = Annotated[list[Path], typer.Argument(help="The release's file, or all its parts: text, csv or xlsx.")]
+Effective = Annotated[
+    datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day of service that the release is for.")
+]
+
+
+def _official(name: str, what: str, example: str) -> None:
+    """One command a table; they differ in nothing but their names."""
+
+    def take(files: Files, effective: Effective) -> None:
+        from codeserve.commands import import_official
+
+        import_official(name, files, effective, console)
+
+    take.__doc__ = f"Take {what}. A file that is cut or of another kind is refused, and what was in force stays.\n\n"
+    take.__doc__ += f"Example: `codeserve import {name} {example}`"
+    import_app.command(name)(take)
+
+
+for _name, _what, _example in (
+    ("ncci-ptp", "CMS's NCCI pairs", "ccipra-v322r0-f1.txt ccipra-v322r0-f2.txt --effective 2026-07-01"),
+    ("ncci-mue", "CMS's medically unlikely edits", "MCR_MUE_PractitionerServices.xlsx --effective 2026-07-01"),
+    ("ncci-add-ons", "CMS's add-on code edits", "AOC_V2026Q3.txt --effective 2026-07-01"),
+    ("fee-schedule", "CMS's relative value file", "PPRRVU26_JUL.csv --effective 2026-01-01"),
+    ("hcpcs", "HCPCS Level II", "HCPC2026_JUL_ANWEB.txt --effective 2026-07-01"),
+    ("cpt", "an AMA file of descriptors that you hold a licence for", "LONGULT.txt --effective 2026-01-01"),
+    ("necessity", "coverage policies", "articles.csv --effective 2026-01-01"),
+):
+    _official(_name, _what, _example)
+
+
+@import_app.command("icd10cm-tabular")
+def import_icd10cm_tabular(
+    tabular: Annotated[Path, typer.Argument(help="The CDC's icd10cm-tabular XML.")],
+    codes: Annotated[Path, typer.Argument(help="The list of codes of the same release, one a line.")],
+    effective: Effective,
+) -> None:
+    """Take another release of ICD-10-CM, for claims of its days. Notes are coded with the package's own.
+
+    Example: `codeserve import icd10cm-tabular icd10cm-tabular-2027.xml icd10cm-codes-2027.txt --effective 2026-10-01`
+    """
+    from codeserve.commands import import_icd10cm
+
+    import_icd10cm(tabular, codes, effective, console)
+
+
+@import_app.command("list")
+def import_list() -> None:
+    """Show the tables in force with their days and sources, and every import so far.
+
+    Example: `codeserve import list`
+    """
+    from codeserve.commands import list_imports
+
+    list_imports(console)
 
 
 KeysFile = Annotated[Path, typer.Option("--file", help="The file of hashed keys.")]

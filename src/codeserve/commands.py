@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
+from datetime import datetime
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -162,6 +163,52 @@ def import_index(file: Path, console: Console) -> None:
     for reason, times in sorted(report.counts.items(), key=lambda pair: -pair[1]):
         table.add_row(reason, f"{times:,}", "\n".join(report.examples[reason]))
     console.print(table)
+
+
+def import_official(name: str, files: list[Path], effective: datetime, console: Console) -> None:
+    """Take an official release; print what was taken and what was refused and why."""
+    from codeserve.codesets.imports import KINDS, import_table
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} rows"))
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(name, total=None)
+        report = import_table(
+            home(), KINDS[name], files, effective.date(), lambda done: bars.update(task, completed=done)
+        )
+    console.print(f"{report.rows:,} rows in force from {report.effective}", highlight=False)
+    if report.refused:
+        table = Table("refused because", "rows", "such as")
+        for reason, number in report.refused.most_common():
+            table.add_row(reason, f"{number:,}", "\n".join(report.examples[reason]))
+        console.print(table)
+
+
+def import_icd10cm(tabular: Path, codes: Path, effective: datetime, console: Console) -> None:
+    from codeserve.codesets.releases import import_release
+
+    with console.status("Reading the tabular list …"):
+        icd = import_release(home(), tabular, codes, effective.date())
+    console.print(f"{sum(1 for _ in icd.billable_codes()):,} billable codes of release {icd.version}", highlight=False)
+
+
+def list_imports(console: Console) -> None:
+    """The tables that claims are checked with, and what was imported or refused."""
+    from codeserve.codesets import CodeSets, imports, releases
+    from codeserve.setup import ready
+
+    codesets = CodeSets.load(ready(home()).tables, home())
+    table = Table("table", "version", "from", "to", "source", title="In force", title_justify="left")
+    own = (releases.info(codesets.icd), *(release.period for release in codesets.other_releases))
+    for info in (*own, *codesets.reference.tables):
+        table.add_row(info.name, info.version, str(info.effective or "any"), str(info.until or "any"), info.source)
+    console.print(table)
+    past = Table("when", "table", "files", "rows", "refused", "outcome", title="Imports", title_justify="left")
+    for line in imports.ledger(home()):
+        refused = sum(one["rows"] for one in line["refused"].values())
+        past.add_row(
+            line["at"], line["table"], ", ".join(line["files"]), f"{line['rows']:,}", f"{refused:,}", line["outcome"]
+        )
+    console.print(past)
 
 
 def examine(config: Path, console: Console) -> bool:

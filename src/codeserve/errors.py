@@ -11,6 +11,7 @@
     ├── Overloaded           429  retryable
     ├── StageFailed          503  retryable: a model or a stage failed
     ├── DeadlineExceeded     504  retryable
+    ├── InvalidTable              an official file cannot be read or taken
     └── SetupError           what is installed or configured cannot work; `hint` says what to do
 
 No message may hold text of a note or an identifier.
@@ -87,3 +88,7 @@ class DeadlineExceeded(CodeserveError):
 
 class SetupError(CodeserveError):
     type, title = "setup", "The installation or the configuration cannot work"
+
+
+class InvalidTable(CodeserveError):
+    type, title = "invalid-table", "An official file cannot be taken"

@@ -71,8 +71,9 @@ def _bare(code: str) -> str:
     return code.strip().upper().replace(".", "")
 
 
-def build(folder: Path, source: Path | None = None) -> Path:
-    """Write the tables into `folder` and return the file. `source` holds the XML and the list of codes.
+def build(folder: Path, source: Path | None = None, version: str = "") -> Path:
+    """Write the tables into `folder` and return the file. `source` holds the XML and the list of codes; `version` is
+    read off them where it is not given.
 
     Raises SetupError when they are not there.
     """
@@ -88,7 +89,7 @@ def build(folder: Path, source: Path | None = None) -> Path:
     path.write_bytes(
         orjson.dumps(
             {
-                "version": _version(root.findtext("version", ""), tabular.name),
+                "version": version or _version(root.findtext("version", ""), tabular.name),
                 "sha256": hashlib.sha256(tabular.read_bytes() + listed.read_bytes()).hexdigest(),
                 "codes": table.codes,
                 "descriptions": table.descriptions,

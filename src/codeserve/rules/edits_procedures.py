@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from codeserve.codesets import CodeSets
 from codeserve.rules.procedures import justifies, reasons_known
 from codeserve.rules.results import Diagnosis, Finding, Procedure, Role, Severity, finding
-from codeserve.rules.tables import rows
 
 SIDES = {"right": "RT", "left": "LT"}
 BYPASS = frozenset({"59", "XE", "XP", "XS", "XU", "91", "RT", "LT", "24", "25", "57", "58", "78", "79"})
@@ -27,8 +26,8 @@ def procedure_edits(
     yield from _twice(procedures)
     yield from _side_conflicts(diagnoses, procedures)
     yield from _side_missing(procedures, codesets)
-    yield from _pairs(procedures)
-    yield from _units(procedures)
+    yield from _pairs(procedures, codesets)
+    yield from _units(procedures, codesets)
     yield from _justified(diagnoses, procedures)
     yield from _vaccines(procedures)
 
@@ -90,38 +89,35 @@ def _side_missing(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterat
             )
 
 
-def _pairs(procedures: Sequence[Procedure]) -> Iterator[Finding]:
+def _pairs(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
     """Silent where a modifier that CMS accepts stands on the second code and the indicator allows one."""
     codes = {p.code: p for p in procedures}
-    for row in rows("ncci_starter.tsv"):
-        second = codes.get(row["column2"])
-        if row["column1"] not in codes or second is None:
-            continue
-        allowed = row["modifier_indicator"] == "1"
-        if allowed and BYPASS & set(second.modifiers):
+    for edit in codesets.reference.pairs(tuple(codes), None):
+        allowed = edit.indicator == "1"
+        if allowed and BYPASS & set(codes[edit.column2].modifiers):
             continue
         yield finding(
             Severity.WARNING if allowed else Severity.ERROR,
             "ncci-ptp",
-            "NCCI Policy Manual for Medicare Services; starter table of this project, not CMS's file",
-            f"{row['column2']} is part of {row['column1']}" + (" unless it was separate" if allowed else ""),
-            (row["column1"], row["column2"]),
-            "modifier 59 or X{EPSU} if documented as separate" if allowed else f"leave {row['column2']} out",
+            f"NCCI Policy Manual for Medicare Services; {edit.table.source}",
+            f"{edit.column2} is part of {edit.column1}" + (" unless it was separate" if allowed else ""),
+            (edit.column1, edit.column2),
+            "modifier 59 or X{EPSU} if documented as separate" if allowed else f"leave {edit.column2} out",
         )
 
 
-def _units(procedures: Sequence[Procedure]) -> Iterator[Finding]:
-    most = {row["code"]: (int(row["most"]), row["why"]) for row in rows("mue_starter.tsv")}
+def _units(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
     total: Counter[str] = Counter()
     for p in procedures:
         total[p.code] += p.units
     for code, units in total.items():
-        if code in most and units > most[code][0]:
+        edit = codesets.reference.units(code, None)
+        if edit and units > edit.units:
             yield finding(
                 Severity.WARNING,
                 "mue-units",
-                "NCCI medically unlikely edits; starter table of this project, not CMS's file",
-                f"{units} units, more than {most[code][0]}: {most[code][1]}",
+                f"NCCI medically unlikely edits; {edit.table.source}",
+                f"{units} units, more than {edit.units}: {edit.rationale}",
                 (code,),
                 "check the units",
             )
