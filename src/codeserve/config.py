@@ -91,7 +91,8 @@ class ModelSet(Settings):
 
 class GatewaySettings(Settings):
     """Times in seconds, lengths in characters. `keys_file` holds hashed API keys; without it and without
-    CODESERVE_API_KEYS any caller is taken, and then `host` must be a loopback address."""
+    CODESERVE_API_KEYS any caller is taken, and then `host` must be a loopback address. `payer_rules`: files of rules,
+    or folders of them (docs/coding-rules.md)."""
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
@@ -100,6 +101,7 @@ class GatewaySettings(Settings):
     default_timeout_s: float = Field(120.0, gt=0)
     max_timeout_s: float = Field(600.0, gt=0)
     keys_file: Path | None = None
+    payer_rules: tuple[Path, ...] = ()
     auto_post_threshold: float = Field(0.95, ge=0, le=1)
     mode: Literal["shadow", "assisted", "automated"] = "assisted"
 

@@ -35,8 +35,8 @@ class LocalStages:
             found += [decode(p, c, self._tagger.labels, text) for p, c in zip(labelled, batch, strict=True)]
         return found
 
-    async def reason(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
-        return await self._reasoner.answer(questions)
+    async def reason(self, questions: Sequence[Question], quick: bool = False) -> tuple[Answer, ...]:
+        return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
 
     async def missing(self) -> tuple[str, ...]:
         try:

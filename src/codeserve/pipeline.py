@@ -18,13 +18,15 @@ from codeserve.retrieval.lexicon import Lexicon
 from codeserve.rules.diagnoses import decide
 from codeserve.rules.em import decide_em
 from codeserve.rules.encounter import Encounter
-from codeserve.rules.findings import check
+from codeserve.rules.findings import NO_PAYER_RULES, check
+from codeserve.rules.payer_rules import PayerRules
 from codeserve.rules.problems import Problem, Scan, find_problems, questions
 from codeserve.rules.procedures import ProcedureTerms, decide_procedures, done, procedure_questions
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Route
 from codeserve.rules.routing import route
 from codeserve.tagging.assertion import assert_entities
 from codeserve.tagging.entities import Chunk, Entity
+from codeserve.tagging.named import named_problems
 from codeserve.tagging.post import merge
 
 Tag = Callable[[str, Sequence[Chunk]], Awaitable[Sequence[Sequence[Entity]]]]
@@ -43,6 +45,7 @@ class Knowledge:
     # Where the note is read and where its problems are chosen; an evaluation puts others in their place.
     prepare: Callable[[str, Sequence[str], Redactor], Document] = prepare
     find: Callable[[Document, Sequence[Entity], Encounter, Scan], tuple[Problem, ...]] = find_problems
+    payer_rules: PayerRules = NO_PAYER_RULES
     window: int = 224
     overlap: int = 32
     threshold: float = 0.95
@@ -54,6 +57,7 @@ class Coded:
     """Everything that the rules made of one note; spans index `document.text`."""
 
     document: Document
+    entities: tuple[Entity, ...]
     diagnoses: tuple[Diagnosis, ...]
     procedures: tuple[Procedure, ...]
     em: Em | None
@@ -81,21 +85,21 @@ async def code_note(
     identifiers: Sequence[str],
     encounter: Encounter,
     knowledge: Knowledge,
-    tag: Tag,
+    tag: Tag | None,
     reason: Reason,
     timings: Timings,
 ) -> Coded:
-    """Code one note. `identifiers` are what redaction must remove beside what it finds itself.
+    """Code one note. `identifiers` are what redaction must remove beside what it finds itself. Without `tag` the
+    lexicon alone names the problems, in a hundredth of the time.
 
     Whatever `tag` or `reason` raises passes through: a failed model is an error, never an empty answer.
     """
     with timings.stage("prepare"):
         document = knowledge.prepare(text, identifiers, knowledge.redactor)
-        chunks = chunk(document.text, knowledge.encode, knowledge.window, knowledge.overlap)
     with timings.stage("tag"):
-        found = await tag(document.text, chunks)
+        found = await _entities(document, knowledge, tag)
     with timings.stage("ask"):
-        entities = _assert(document, merge(found, chunks))
+        entities = _assert(document, found)
         problems = knowledge.find(document, entities, encounter, knowledge.lexicon.scan)
         services = done(document, knowledge.procedure_terms, encounter)
         asked = questions(problems, document, encounter)
@@ -108,9 +112,16 @@ async def code_note(
         coded = answers[len(asked) :]
         procedures = decide_procedures(services, coded, document, diagnoses, codesets.procedures, encounter)
         em = decide_em(document, diagnoses, procedures, encounter, entities)
-        findings = check(diagnoses, procedures, em, encounter, codesets)
+        findings = check(diagnoses, procedures, em, encounter, codesets, knowledge.payer_rules)
         routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)
-    return Coded(document, diagnoses, procedures, em, findings, routed)
+    return Coded(document, entities, diagnoses, procedures, em, findings, routed)
+
+
+async def _entities(document: Document, knowledge: Knowledge, tag: Tag | None) -> tuple[Entity, ...]:
+    if tag is None:
+        return named_problems(document.text, knowledge.lexicon.scan)
+    chunks = chunk(document.text, knowledge.encode, knowledge.window, knowledge.overlap)
+    return merge(await tag(document.text, chunks), chunks)
 
 
 def _assert(document: Document, entities: Sequence[Entity]) -> tuple[Entity, ...]:

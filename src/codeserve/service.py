@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Collection, Sequence
+from functools import partial
 from typing import Protocol
 
 from codeserve import __version__, pipeline
 from codeserve.api import schemas
-from codeserve.api.convert import to_encounter, to_response
+from codeserve.api.convert import to_claim, to_encounter, to_finding, to_gaps, to_response, to_table
+from codeserve.api.schemas_checks import GapsRequest, GapsResponse, ValidateRequest, ValidateResponse
 from codeserve.api.service import Readiness
 from codeserve.codesets import CodeSets, alphabetical_index
 from codeserve.config import EMBEDDED, AppSettings, ModelSet, home
 from codeserve.errors import NotFound
 from codeserve.notes.redaction import Redactor
-from codeserve.pipeline import Knowledge, Timings
+from codeserve.pipeline import Coded, Knowledge, Timings
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.retrieval.lexicon import Lexicon
+from codeserve.rules.claim import validate
+from codeserve.rules.claim_support import Note
+from codeserve.rules.encounter import Encounter
+from codeserve.rules.gaps import Gap, find_gaps
+from codeserve.rules.payer_rules import PayerRules
 from codeserve.rules.procedures import ProcedureTerms
 from codeserve.setup import ready
 from codeserve.tagging.assertion import load_rules
@@ -29,7 +36,8 @@ class Stages(Protocol):
 
     def tag(self, text: str, chunks: Sequence[Chunk]) -> Awaitable[Sequence[Sequence[Entity]]]: ...
 
-    def reason(self, questions: Sequence[Question]) -> Awaitable[Sequence[Answer]]: ...
+    def reason(self, questions: Sequence[Question], quick: bool = False) -> Awaitable[Sequence[Answer]]:
+        """`quick`: the first candidate by words answers, without the LLM."""
 
     async def missing(self) -> tuple[str, ...]: ...
 
@@ -39,7 +47,7 @@ def load_knowledge(settings: AppSettings) -> Knowledge:
     from codeserve.deployments.folders import model_folder
 
     at = ready(home())
-    codesets = CodeSets.load(at.tables)
+    codesets = CodeSets.load(at.tables, home())
     tagger = settings.model_set.tagger
     load_rules()
     return Knowledge(
@@ -48,6 +56,7 @@ def load_knowledge(settings: AppSettings) -> Knowledge:
         codesets=codesets,
         lexicon=Lexicon.load(),
         procedure_terms=ProcedureTerms(codesets.procedures),
+        payer_rules=PayerRules.load(*settings.gateway.payer_rules),
         window=tagger.window,
         overlap=tagger.overlap,
         threshold=settings.gateway.auto_post_threshold,
@@ -92,10 +101,8 @@ class CodingService:
         if request.model_version is not None and request.model_version not in self.known_models():
             raise NotFound("there is no such model_version", field="model_version", hint="see GET /v1/models")
         timings = Timings()
-        encounter, identifiers = to_encounter(request)
-        coded = await pipeline.code_note(
-            request.text, identifiers, encounter, self._knowledge, self._stages.tag, self._stages.reason, timings
-        )
+        encounter, _ = to_encounter(request.encounter)
+        coded = await self._read(request.text, request.encounter, timings)
         with timings.stage("assemble"):
             response = to_response(
                 request,
@@ -106,8 +113,47 @@ class CodingService:
                 findings=coded.findings,
                 route=coded.route,
                 models=self._models,
+                gaps=self._gaps(coded, encounter) if request.options.include_gaps else None,
             )
         return response, timings
+
+    async def validate(self, request: ValidateRequest) -> tuple[ValidateResponse, Timings]:
+        """Check a claim; with a note the chain reads it and the claim is held against it."""
+        timings = Timings()
+        codesets = self._knowledge.codesets
+        claim = to_claim(request, codesets)
+        coded = await self._read(request.text, request.encounter, timings) if request.text else None
+        with timings.stage("validate"):
+            note = Note(coded.diagnoses, coded.procedures, coded.em) if coded else None
+            found = validate(claim, codesets, self._knowledge.payer_rules, note)
+            tables = [to_table(one) for one in codesets.in_force(claim.encounter.date_of_service)]
+        return ValidateResponse(findings=[to_finding(one) for one in found], tables=tables), timings
+
+    async def gaps(self, request: GapsRequest) -> tuple[GapsResponse, Timings]:
+        """What a note leaves open, read without the LLM: quick enough for a note that is being written."""
+        timings = Timings()
+        encounter, _ = to_encounter(request.encounter)
+        coded = await self._read(request.text, request.encounter, timings, quick=True)
+        with timings.stage("gaps"):
+            found = to_gaps(coded.document, self._gaps(coded, encounter))
+        return GapsResponse(document_id=request.document_id, documentation_gaps=found, model=self._models), timings
+
+    async def _read(self, text: str, sent: schemas.Encounter, timings: Timings, quick: bool = False) -> Coded:
+        encounter, identifiers = to_encounter(sent)
+        tag = None if quick else self._stages.tag
+        reason = partial(self._stages.reason, quick=quick)
+        return await pipeline.code_note(text, identifiers, encounter, self._knowledge, tag, reason, timings)
+
+    def _gaps(self, coded: Coded, encounter: Encounter) -> tuple[Gap, ...]:
+        return find_gaps(
+            coded.document,
+            coded.entities,
+            coded.diagnoses,
+            coded.procedures,
+            coded.em,
+            encounter,
+            self._knowledge.codesets,
+        )
 
     async def code(self, request: schemas.ExtractRequest) -> schemas.ExtractResponse:
         """The same without a deadline, for the command line."""

@@ -10,14 +10,22 @@ from typing import Any
 import httpx
 
 from codeserve.api.app import create_app
-from codeserve.api.convert import to_response
+from codeserve.api.convert import to_finding, to_gaps, to_response
 from codeserve.api.schemas import CodeInfo, CodeName, ExtractRequest, ExtractResponse, ModelCard, Models
+from codeserve.api.schemas_checks import (
+    GapsRequest,
+    GapsResponse,
+    TableInForce,
+    ValidateRequest,
+    ValidateResponse,
+)
 from codeserve.api.service import Readiness
 from codeserve.config import GatewaySettings
 from codeserve.notes.document import Document, Section, SectionKind
 from codeserve.notes.spans import Span
 from codeserve.reasoning.questions import System
 from codeserve.rules import results
+from codeserve.rules.gaps import Gap
 from codeserve.tagging.entities import Assertion
 
 MODELS = Models(name="fake-1", versions={"tagger": "1", "icd10cm": "2026-04"})
@@ -75,6 +83,7 @@ FINDING = results.Finding(
     message="R07.9 is unspecified",
     codes=("R07.9",),
 )
+GAP = Gap("G1", "side-missing", (Span(0, 5),), "Which side?", "a side", ("S93.409A",), "Guidelines I.B.13")
 ROUTE = results.Route("review", 0.95, ("R07.9 is below the threshold",))
 
 
@@ -103,6 +112,16 @@ class FakeService:
         if self.fail is not None:
             raise self.fail
         return answer(request), Spent({"prepare": 0.001, "tag": 0.002})
+
+    async def validate(self, request: ValidateRequest) -> tuple[ValidateResponse, Spent]:
+        table = TableInForce(name="ncci-ptp", version="starter", effective=None, until=None, source="starting table")
+        found = [to_finding(FINDING)] if request.diagnosis_codes else []
+        return ValidateResponse(findings=found, tables=[table]), Spent({"validate": 0.001})
+
+    async def gaps(self, request: GapsRequest) -> tuple[GapsResponse, Spent]:
+        found = to_gaps(plain_document(request.text), [GAP] if request.text.startswith("ankle") else [])
+        answer = GapsResponse(document_id=request.document_id, documentation_gaps=found, model=MODELS)
+        return answer, Spent({"gaps": 0.001})
 
     async def ready(self) -> Readiness:
         return Readiness(self.missing)

@@ -12,7 +12,16 @@ from codeserve.api.schemas import ExtractRequest, ExtractResponse
 from tests.api.fakes import make_app
 
 DOCS = Path(__file__).parents[2] / "docs"
-PATHS = {"/v1/extract-codes", "/v1/models", "/v1/codes/{code}", "/livez", "/readyz", "/metrics"}
+PATHS = {
+    "/v1/extract-codes",
+    "/v1/validate-codes",
+    "/v1/documentation-gaps",
+    "/v1/models",
+    "/v1/codes/{code}",
+    "/livez",
+    "/readyz",
+    "/metrics",
+}
 
 
 def references(value: Any) -> set[str]:

@@ -7,6 +7,7 @@ import pytest
 from openpyxl import Workbook
 
 from codeserve.codesets.imports import KINDS, import_table, ledger
+from codeserve.codesets.procedures import Procedures
 from codeserve.codesets.reference import Reference
 from codeserve.errors import InvalidTable
 
@@ -163,3 +164,15 @@ def test_some_refused_rows_are_counted_with_their_place(tmp_path: Path) -> None:
     assert report.refused == {"the effective date is no day": 1}
     assert report.examples == {"the effective date is no day": ["a.txt, line 33"]}
     assert ledger(tmp_path)[0]["refused"]["the effective date is no day"]["rows"] == 1
+
+
+def test_the_starting_tables_name_codes_that_are_described() -> None:
+    described, reference = Procedures.load(), Reference.load()
+    for edit in reference.pairs([code.code for code in described.all()], None):
+        assert edit.indicator in ("0", "1")
+        assert edit.rationale
+    assert len(list(reference.pairs([code.code for code in described.all()], None))) > 50
+    assert {table.version for table in reference.tables} == {"starter"}
+    fee = reference.fee("20610")
+    assert fee is not None
+    assert (fee.global_days, fee.payment(False)) == ("000", None)

@@ -38,7 +38,8 @@ def test_clean_claim_has_no_findings(codesets: CodeSets) -> None:
         (["I99.99"], "icd-unknown", "error"),
         (["E11"], "icd-not-billable", "error"),
         (["I10", "I10"], "icd-duplicate", "error"),
-        (["E10.9", "E11.9"], "icd-excludes1", "warning"),
+        (["E10.9", "E11.9"], "icd-never-together", "error"),
+        (["J03.90", "J02.9"], "icd-excludes1", "warning"),
         (["W19.XXXA", "S93.401A"], "icd-external-cause-first", "error"),
         (["M25.569"], "icd-side-unspecified", "warning"),
         (["G63", "E85.1"], "icd-manifestation-first", "error"),
@@ -57,8 +58,8 @@ def test_diagnosis_rules(codesets: CodeSets, codes: list[str], rule: str, severi
 
 def test_excludes1_is_inherited_from_above(codesets: CodeSets) -> None:
     assert found(codesets, "R05.9", "J44.9").get("icd-excludes1") is None
-    finding = found(codesets, "E11.65", "E10.9")["icd-excludes1"]
-    assert set(finding.codes) == {"E11.65", "E10.9"}
+    finding = found(codesets, "J02.9", "J03.90")["icd-excludes1"]
+    assert set(finding.codes) == {"J02.9", "J03.90"}
 
 
 def test_sides_that_are_told_are_not_asked(codesets: CodeSets) -> None:
@@ -86,21 +87,21 @@ def test_side_of_modifier_and_diagnosis(codesets: CodeSets) -> None:
 
 
 def test_pairs_and_their_modifiers(codesets: CodeSets) -> None:
-    ecg = found(codesets, "I10", procedures=(procedure("93000"), procedure("93010")))["ncci-ptp"]
+    ecg = found(codesets, "I10", procedures=(procedure("93000"), procedure("93010")))["ncci-ptp-never"]
     assert (ecg.severity, ecg.codes) == (Severity.ERROR, ("93000", "93010"))
     lesions = (procedure("17000"), procedure("11102"))
     assert found(codesets, "L57.0", procedures=lesions)["ncci-ptp"].severity is Severity.WARNING
     apart = (procedure("17000"), procedure("11102", ("59",)))
     assert "ncci-ptp" not in found(codesets, "L57.0", procedures=apart)
     never = (procedure("93000"), procedure("93010", ("59",)))
-    assert "ncci-ptp" in found(codesets, "I10", procedures=never)
+    assert "ncci-ptp-never" in found(codesets, "I10", procedures=never)
 
 
 def test_units(codesets: CodeSets) -> None:
-    assert "mue-units" in found(codesets, "M17.11", procedures=(procedure("20610", ("RT",), units=3),))
-    assert "mue-units" not in found(codesets, "M17.11", procedures=(procedure("20610", ("RT",), units=2),))
+    assert "mue-day-reviewed" in found(codesets, "M17.11", procedures=(procedure("20610", ("RT",), units=3),))
+    assert "mue-day-reviewed" not in found(codesets, "M17.11", procedures=(procedure("20610", ("RT",), units=2),))
     twice = (procedure("17110"), procedure("17110", ("59",)))
-    assert "mue-units" in found(codesets, "B07.9", procedures=twice)
+    assert "mue-day-reviewed" in found(codesets, "B07.9", procedures=twice)
 
 
 def test_reasons(codesets: CodeSets) -> None:

@@ -19,6 +19,7 @@ NPI_PREFIX = "80840"  # "80" health applications, "840" the United States: CMS, 
 
 ICD10CM = re.compile(r"[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?", re.ASCII)
 PROCEDURE = re.compile(r"\d{4}[0-9A-Z]|[A-V]\d{4}", re.ASCII)
+MODIFIER = re.compile(r"[A-Z0-9]{2}", re.ASCII)
 MODIFIERS = re.compile(r"(?:-[A-Z0-9]{2})*")
 
 
@@ -62,6 +63,28 @@ def diagnosis_code(code: str) -> str:
     if not ICD10CM.fullmatch(code.strip().upper()):
         raise refuse("diagnosis_code", "Should have the form of an ICD-10-CM code, like E11.9")
     return normalise_code(code)
+
+
+def written_diagnosis(code: str) -> str:
+    """The code as it was written, once it has the form of one: how it was written is for the edits to say."""
+    diagnosis_code(code)
+    return code.strip()
+
+
+def procedure_code(code: str) -> str:
+    """A CPT or HCPCS code in capitals, without modifiers. Whether it exists is for the edits to say."""
+    plain = code.strip().upper()
+    if not PROCEDURE.fullmatch(plain):
+        raise refuse("procedure_code", "Should have the form of a CPT or HCPCS code, like 99213 or J1885")
+    return plain
+
+
+def modifier(text: str) -> str:
+    """Two letters or digits, in capitals. Whether it exists is for the edits to say."""
+    plain = text.upper()
+    if not MODIFIER.fullmatch(plain):
+        raise refuse("modifier", "Should be two letters or digits, like 25 or LT")
+    return plain
 
 
 def billing_code(code: str) -> str:

@@ -9,19 +9,22 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date
 
-from codeserve.api import checks, schemas
+from codeserve.api import checks, schemas, schemas_checks
 from codeserve.api.compare import compare
+from codeserve.codesets import CodeSets
+from codeserve.codesets.reference import TableInfo
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
 from codeserve.rules import results
-from codeserve.rules.encounter import Encounter
+from codeserve.rules.claim import Claim, Line
+from codeserve.rules.encounter import Encounter, RecentProcedure
+from codeserve.rules.gaps import Gap
 
 CONFIDENCE_DIGITS = 4
 
 
-def to_encounter(request: schemas.ExtractRequest) -> tuple[Encounter, tuple[str, ...]]:
+def to_encounter(sent: schemas.Encounter) -> tuple[Encounter, tuple[str, ...]]:
     """The visit as the rules see it, and the identifiers that redaction must remove."""
-    sent = request.encounter
     patient = sent.patient or schemas.Patient()
     encounter = Encounter(
         date_of_service=sent.date_of_service,
@@ -38,6 +41,7 @@ def to_encounter(request: schemas.ExtractRequest) -> tuple[Encounter, tuple[str,
         sex=patient.sex,
         prior_diagnoses=tuple(dict.fromkeys(sent.prior_diagnoses)),
         existing_codes=tuple(dict.fromkeys(sent.existing_codes)),
+        recent_procedures=tuple(RecentProcedure(r.code, r.date, tuple(r.modifiers)) for r in sent.recent_procedures),
     )
     return encounter, tuple(dict.fromkeys(patient.identifiers))
 
@@ -47,6 +51,21 @@ def _age(patient: schemas.Patient, service: date | None) -> int | None:
         return patient.age
     # Born "tomorrow" in another time zone is an age of 0.
     return max(0, checks.years_between(patient.birth_date, service or date.today()))
+
+
+def to_claim(request: schemas_checks.ValidateRequest, codesets: CodeSets) -> Claim:
+    encounter, _ = to_encounter(request.encounter)
+    lines = [
+        Line(line.code, tuple(line.modifiers), line.units, tuple(line.diagnosis_pointers))
+        for line in request.procedure_codes
+    ]
+    return Claim.of(encounter, [one.code for one in request.diagnosis_codes], lines, codesets)
+
+
+def to_table(table: TableInfo) -> schemas_checks.TableInForce:
+    return schemas_checks.TableInForce(
+        name=table.name, version=table.version, effective=table.effective, until=table.until, source=table.source
+    )
 
 
 def to_response(
@@ -59,6 +78,7 @@ def to_response(
     findings: Sequence[results.Finding],
     route: results.Route,
     models: schemas.Models,
+    gaps: Sequence[Gap] | None = None,
 ) -> schemas.ExtractResponse:
     """The answer; `document.original` must be the request's text. Raises pydantic's ValidationError, an internal error
     here, for results that break the contract (a confidence above 1)."""
@@ -71,7 +91,8 @@ def to_response(
         diagnosis_codes=[answer.diagnosis(one) for one in diagnoses],
         procedure_codes=[answer.procedure(one) for one in procedures],
         em=answer.em(em) if em else None,
-        findings=[_finding(one) for one in findings],
+        findings=[to_finding(one) for one in findings],
+        documentation_gaps=None if gaps is None else to_gaps(document, gaps),
         route=schemas.Route.model_validate(
             {"decision": route.decision, "threshold": route.threshold, "reasons": list(route.reasons)}
         ),
@@ -96,6 +117,21 @@ def evidence(document: Document, spans: Sequence[Span]) -> list[schemas.Evidence
     return [
         schemas.Evidence(start=span.start, end=span.end, text=span.of(document.original), section=section)
         for span, section in merged
+    ]
+
+
+def to_gaps(document: Document, gaps: Sequence[Gap]) -> list[schemas.Gap]:
+    return [
+        schemas.Gap(
+            id=gap.id,
+            kind=gap.kind,
+            evidence=evidence(document, gap.spans),
+            question=gap.question,
+            changes=gap.changes,
+            codes=list(gap.codes),
+            source=gap.source,
+        )
+        for gap in gaps
     ]
 
 
@@ -177,7 +213,7 @@ class _Answer:
         return rationale if self._options.include_rationale else None
 
 
-def _finding(finding: results.Finding) -> schemas.Finding:
+def to_finding(finding: results.Finding) -> schemas.Finding:
     return schemas.Finding(
         id=finding.id,
         severity=finding.severity.value,

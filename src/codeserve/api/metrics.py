@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from codeserve.api.schemas import ExtractResponse
+from codeserve.api.schemas import ExtractResponse, Finding
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 OTHER = "other"
@@ -49,16 +49,21 @@ class Metrics:
         self._requests.labels(route, str(status)).inc()
         self._latency.labels(route).observe(seconds)
 
-    def coded(self, response: ExtractResponse, stages: Mapping[str, float]) -> None:
+    def timed(self, stages: Mapping[str, float]) -> None:
         for stage, seconds in stages.items():
             self._stages.labels(self._stage(stage)).observe(seconds)
+
+    def coded(self, response: ExtractResponse) -> None:
         for diagnosis in response.diagnosis_codes:
             self._codes.labels("ICD-10-CM", diagnosis.decided_by).inc()
         for procedure in response.procedure_codes:
             self._codes.labels(procedure.system, procedure.decided_by).inc()
-        for finding in response.findings:
-            self._findings.labels(self._rule(finding.rule), finding.severity).inc()
         self._routed.labels(response.route.decision).inc()
+        self.found(response.findings)
+
+    def found(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._findings.labels(self._rule(finding.rule), finding.severity).inc()
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

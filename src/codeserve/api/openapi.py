@@ -12,7 +12,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from codeserve.api.schemas import ExtractRequest, Problem
+from codeserve.api.schemas_checks import GapsRequest, ValidateRequest
 
+BODIES = (ExtractRequest, ValidateRequest, GapsRequest, Problem)
 REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = (
     "A signed clinical note in; ICD-10-CM, CPT and HCPCS codes with modifiers and the E/M level out, each with a "
@@ -23,7 +25,7 @@ DESCRIPTION = (
 def describe(app: FastAPI) -> dict[str, Any]:
     """FastAPI's description, with the bodies that the routes read and write themselves."""
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
-    _, own = models_json_schema([(ExtractRequest, "validation"), (Problem, "validation")], ref_template=REFERENCE)
+    _, own = models_json_schema([(body, "validation") for body in BODIES], ref_template=REFERENCE)
     components = document.setdefault("components", {})
     schemas = {**components.get("schemas", {}), **own["$defs"]}
     components["schemas"] = {name: schemas[name] for name in sorted(schemas) if "ValidationError" not in name}

@@ -1,15 +1,16 @@
-"""The body of a request, from bytes to a checked ExtractRequest. Pure; also for the lines of a batch."""
+"""The body of a request, from bytes to the model that checks it. Pure; also for the lines of a batch."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from codeserve.api.schemas import ExtractRequest, FieldError
+from codeserve.api.schemas import ExtractRequest, FieldError, Request
 from codeserve.errors import BadRequest, InvalidNote, TooLarge
 
+Body = TypeVar("Body", bound=Request)
 BODY = "body"
 MOST_ERRORS = 50
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -28,16 +29,21 @@ class InvalidFields(InvalidNote):
 
 
 def parse_request(body: bytes, max_text_chars: int) -> ExtractRequest:
-    """Raises BadRequest for what is not JSON, InvalidFields for wrong fields and TooLarge for a long note."""
+    """A note to code. Raises as `parse`."""
+    return parse(ExtractRequest, body, max_text_chars)
+
+
+def parse(model: type[Body], body: bytes, max_text_chars: int) -> Body:
+    """Raises BadRequest for what is not JSON, InvalidFields for wrong fields and TooLarge for a long `text`."""
     try:
-        request = ExtractRequest.model_validate_json(body)
+        request = model.model_validate_json(body)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         if found[0]["type"] == "json_invalid":
             place = _PLACE.search(found[0]["msg"])
             raise BadRequest(f"The body is not JSON{f' ({place.group()})' if place else ''}") from None
         raise InvalidFields(tuple(_field_error(one) for one in found[:MOST_ERRORS])) from None
-    if len(request.text) > max_text_chars:
+    if len(getattr(request, "text", None) or "") > max_text_chars:
         raise TooLarge(f"The note has more than {max_text_chars} characters", field="text")
     return request
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request
@@ -15,12 +16,17 @@ from codeserve.api import limits, problems
 from codeserve.api.auth import EXTRACT, READ, Keys
 from codeserve.api.metrics import Metrics
 from codeserve.api.observe import Call
-from codeserve.api.parse import parse_request
+from codeserve.api.parse import parse
 from codeserve.api.schemas import Alive, CodeInfo, ExtractRequest, ExtractResponse, ModelList, Ready
-from codeserve.api.service import Service
+from codeserve.api.schemas import Request as Body
+from codeserve.api.schemas import Response as Answered
+from codeserve.api.schemas_checks import GapsRequest, GapsResponse, ValidateRequest, ValidateResponse
+from codeserve.api.service import Service, Timings
 from codeserve.config import GatewaySettings
 from codeserve.errors import DeadlineExceeded, NotFound
 
+Asked = TypeVar("Asked", bound=Body)
+Answer = TypeVar("Answer", bound=Answered)
 router = APIRouter()
 KEY: dict[str, Any] = {"security": [{"key": []}]}
 PROBLEM_TITLES = {
@@ -56,32 +62,71 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": PROBLEM_TITLES[status], "content": content} for status in statuses}
 
 
-EXTRACT_EXTRA = {
-    **KEY,
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ExtractRequest"}}},
-    },
-    "parameters": [
-        {
-            "name": limits.TIMEOUT_HEADER,
-            "in": "header",
-            "required": False,
-            "schema": {"type": "integer", "minimum": 1},
-            "description": "The deadline in milliseconds from now, up to the configured cap",
-        }
-    ],
-}
+def _post(model: type[Asked]) -> dict[str, Any]:
+    """How a route that reads its body itself is described in OpenAPI."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    timeout = {
+        "name": limits.TIMEOUT_HEADER,
+        "in": "header",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "The deadline in milliseconds from now, up to the configured cap",
+    }
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return {**KEY, "requestBody": body, "parameters": [timeout]}
 
 
 @router.post(
     "/v1/extract-codes",
     response_model=ExtractResponse,
     responses=_problems(*PROBLEM_TITLES),
-    openapi_extra=EXTRACT_EXTRA,
+    openapi_extra=_post(ExtractRequest),
     summary="Code a signed clinical note",
 )
 async def extract_codes(request: Request) -> Response:
+    shell, call = _shell(request), _call(request)
+
+    async def extract(asked: ExtractRequest, deadline: float) -> tuple[ExtractResponse, Timings]:
+        if asked.model_version is not None and asked.model_version not in shell.service.known_models():
+            raise NotFound("No such model_version is served", field="model_version", hint="GET /v1/models lists them")
+        return await shell.service.extract(asked, request_id=call.request_id, deadline=deadline)
+
+    answer, response = await _answered(request, ExtractRequest, extract)
+    shell.metrics.coded(answer)
+    return response
+
+
+@router.post(
+    "/v1/validate-codes",
+    response_model=ValidateResponse,
+    responses=_problems(*PROBLEM_TITLES),
+    openapi_extra=_post(ValidateRequest),
+    summary="Check the codes of a claim, and with a note what its documentation supports",
+)
+async def validate_codes(request: Request) -> Response:
+    service = _shell(request).service
+    answer, response = await _answered(request, ValidateRequest, lambda asked, _: service.validate(asked))
+    _shell(request).metrics.found(answer.findings)
+    return response
+
+
+@router.post(
+    "/v1/documentation-gaps",
+    response_model=GapsResponse,
+    responses=_problems(*PROBLEM_TITLES),
+    openapi_extra=_post(GapsRequest),
+    summary="What a note, finished or not, leaves open",
+)
+async def documentation_gaps(request: Request) -> Response:
+    service = _shell(request).service
+    _, response = await _answered(request, GapsRequest, lambda asked, _: service.gaps(asked))
+    return response
+
+
+async def _answered(
+    request: Request, model: type[Asked], work: Callable[[Asked, float], Awaitable[tuple[Answer, Timings]]]
+) -> tuple[Answer, Response]:
+    """Admit the caller, read the body, and do the work before the deadline."""
     shell, call = _shell(request), _call(request)
     _admit(request, EXTRACT)
     limits.require_json(request.headers)
@@ -92,24 +137,17 @@ async def extract_codes(request: Request) -> Response:
         clock = asyncio.timeout_at(deadline)
         try:
             async with clock:
-                asked = await _read(request, shell)
-                answer, timings = await shell.service.extract(asked, request_id=call.request_id, deadline=deadline)
+                limit = settings.max_text_chars
+                asked = parse(model, await limits.read_body(request, limits.body_limit(limit)), limit)
+                answer, timings = await work(asked, deadline)
         except TimeoutError:
             if not clock.expired():
                 raise
             raise DeadlineExceeded(f"Not done within {timeout:g} s") from None
     call.stages.update(timings.seconds)
-    shell.metrics.coded(answer, timings.seconds)
+    shell.metrics.timed(timings.seconds)
     headers = {"Server-Timing": _server_timing(call), "Cache-Control": "no-store"}
-    return _json(answer.model_dump(), headers)
-
-
-async def _read(request: Request, shell: Shell) -> ExtractRequest:
-    limit = shell.settings.max_text_chars
-    asked = parse_request(await limits.read_body(request, limits.body_limit(limit)), limit)
-    if asked.model_version is not None and asked.model_version not in shell.service.known_models():
-        raise NotFound("No such model_version is served", field="model_version", hint="GET /v1/models lists them")
-    return asked
+    return answer, _json(answer.model_dump(), headers)
 
 
 @router.get(

@@ -7,6 +7,7 @@ Offsets are Unicode code points into the text that was sent, and `text[start:end
 from __future__ import annotations
 
 from datetime import date, timedelta
+from datetime import date as date_type
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +19,17 @@ Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(check
 CodeText = Annotated[str, Field(min_length=3, max_length=24)]
 DiagnosisCodeText = Annotated[CodeText, AfterValidator(checks.diagnosis_code)]
 BillingCodeText = Annotated[CodeText, AfterValidator(checks.billing_code)]
+WrittenCode = Annotated[CodeText, AfterValidator(checks.written_diagnosis)]
+ProcedureText = Annotated[CodeText, AfterValidator(checks.procedure_code)]
+ModifierText = Annotated[str, Field(min_length=2, max_length=2), AfterValidator(checks.modifier)]
+NoteText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="The note; at most 200,000 characters unless configured otherwise (413 beyond)",
+    ),
+    AfterValidator(checks.not_blank),
+]
 PlaceOfService = Annotated[
     str, Field(pattern=r"^[0-9]{2}$", description="CMS place of service code"), AfterValidator(checks.place_of_service)
 ]
@@ -51,6 +63,14 @@ class Patient(Request):
     )
 
 
+class RecentProcedure(Request):
+    """What was done to the patient before, for the global period of a surgery."""
+
+    code: ProcedureText
+    date: date_type
+    modifiers: list[ModifierText] = Field(default_factory=list, max_length=4)
+
+
 class Encounter(Request):
     encounter_id: Identifier | None = None
     date_of_service: Annotated[date, AfterValidator(checks.service_date)] | None = None
@@ -82,6 +102,9 @@ class Encounter(Request):
     prior_diagnoses: list[DiagnosisCodeText] = Field(
         default_factory=list, max_length=200, description="ICD-10-CM codes of the patient's history"
     )
+    recent_procedures: list[RecentProcedure] = Field(
+        default_factory=list, max_length=50, description="By the same physician or group, for global periods"
+    )
     existing_codes: list[BillingCodeText] = Field(
         default_factory=list, max_length=200, description="Codes that the platform holds for this encounter already"
     )
@@ -111,15 +134,14 @@ def _check_birth(birth: date, age: int | None, service: date | None) -> None:
 class Options(Request):
     max_alternatives: int = Field(default=3, ge=0, le=20, description="Alternatives of a code, at most")
     include_rationale: bool = True
+    include_gaps: bool = Field(default=False, description="Also answer what the note leaves open")
 
 
 class ExtractRequest(Request):
     """A signed note and what is known about the visit."""
 
     document_id: Identifier
-    text: Annotated[str, AfterValidator(checks.not_blank)] = Field(
-        min_length=1, description="The note; at most 200,000 characters unless configured otherwise (413 beyond)"
-    )
+    text: NoteText
     model_version: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         default=None, description="A served model set or one of its aliases; the default set when left out"
     )
@@ -208,6 +230,18 @@ class Finding(Response):
     suggestion: str
 
 
+class Gap(Response):
+    """Something that the note leaves open, as a question to the clinician."""
+
+    id: str
+    kind: str = Field(description="Stable name, such as side-missing")
+    evidence: list[Evidence]
+    question: str = Field(description="Neutral words; names no code and no payment")
+    changes: str = Field(description="What an answer would change")
+    codes: list[str]
+    source: str = Field(description="Guideline or practice brief")
+
+
 class Route(Response):
     decision: Literal["auto_post", "review", "worklist"]
     threshold: float
@@ -246,6 +280,7 @@ class ExtractResponse(Response):
     procedure_codes: list[ProcedureCode]
     em: Em | None = Field(description="null where the encounter has none")
     findings: list[Finding]
+    documentation_gaps: list[Gap] | None = Field(description="null unless options.include_gaps")
     route: Route
     comparison: Comparison | None = Field(description="null where no existing codes were sent")
     model: Models

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from codeserve.api.schemas import CodeInfo, ExtractRequest, ExtractResponse, ModelCard
+from codeserve.api.schemas_checks import GapsRequest, GapsResponse, ValidateRequest, ValidateResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Service(Protocol):
     ) -> tuple[ExtractResponse, Timings]:
         """Code one note. `deadline` is a time of the running event loop's clock (`loop.time()`), after which the
         call is cancelled. Raises CodeserveError."""
+
+    async def validate(self, request: ValidateRequest) -> tuple[ValidateResponse, Timings]:
+        """Check a claim; with a note the models read it. Raises CodeserveError."""
+
+    async def gaps(self, request: GapsRequest) -> tuple[GapsResponse, Timings]:
+        """What a note leaves open, without the LLM. Raises CodeserveError."""
 
     async def ready(self) -> Readiness:
         """Probe every stage."""

@@ -68,7 +68,7 @@ def normalise_code(text: str) -> str:
 
 
 def _bare(code: str) -> str:
-    return code.strip().upper().replace(".", "")
+    return code.upper().replace(".", "").strip()
 
 
 def build(folder: Path, source: Path | None = None, version: str = "") -> Path:

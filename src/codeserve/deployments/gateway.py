@@ -28,8 +28,8 @@ class Stages:
     async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
         return await call("EntityTagger", self._tagger.tag, text, chunks) if chunks else []
 
-    async def reason(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
-        return await call("Reasoner", self._reasoner.answer, questions) if questions else ()
+    async def reason(self, questions: Sequence[Question], quick: bool = False) -> tuple[Answer, ...]:
+        return await call("Reasoner", self._reasoner.answer, questions, quick) if questions else ()
 
     async def missing(self) -> tuple[str, ...]:
         """The stages that do not answer a probe in time."""

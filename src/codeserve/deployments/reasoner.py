@@ -28,8 +28,8 @@ class Reasoner:
         self._reasoner = await asyncio.to_thread(load_reasoner, ModelSet.model_validate(model_set))
         await self._reasoner.engine.start()
 
-    async def answer(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
-        return await self._reasoner.answer(questions)
+    async def answer(self, questions: Sequence[Question], quick: bool = False) -> tuple[Answer, ...]:
+        return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
 
     async def probe(self) -> str:
         await self._reasoner.engine.check()

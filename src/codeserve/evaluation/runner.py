@@ -65,8 +65,8 @@ class _Kept:
         self._retriever = retriever
         self.found: list[tuple[Candidate, ...]] = []
 
-    def search(self, questions: Sequence[Question], limit: int = 20) -> list[tuple[Candidate, ...]]:
-        self.found = self._retriever.search(questions, limit)
+    def search(self, questions: Sequence[Question], limit: int = 20, dense: bool = True) -> list[tuple[Candidate, ...]]:
+        self.found = self._retriever.search(questions, limit, dense)
         return self.found
 
 
@@ -97,7 +97,7 @@ class Runner:
     async def run(self, note: Note, chain: Chain) -> Outcome:
         """Raises what the chain raises."""
         request = ExtractRequest.model_validate_json(orjson.dumps(note.request))
-        encounter, identifiers = to_encounter(request)
+        encounter, identifiers = to_encounter(request.encounter)
         asked: list[Asked] = []
 
         async def tag(text: str, chunks: Sequence[Chunk]) -> Sequence[Sequence[Entity]]:
@@ -107,7 +107,7 @@ class Runner:
 
         async def reason(questions: Sequence[Question]) -> tuple[Answer, ...]:
             search = _Kept(self._retriever(chain))
-            answers = await self._reasoner.over(search, chain.llm).answer(questions)
+            answers = await self._reasoner.over(search).answer(questions, llm=chain.llm)
             asked.extend(
                 Asked(candidates, answer)
                 for q, candidates, answer in zip(questions, search.found, answers, strict=True)

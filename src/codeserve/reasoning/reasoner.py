@@ -25,7 +25,9 @@ class AnswerEngine(Protocol):
 
 
 class Search(Protocol):
-    def search(self, questions: Sequence[Question], limit: int = 20) -> list[tuple[Candidate, ...]]: ...
+    def search(
+        self, questions: Sequence[Question], limit: int = 20, dense: bool = True
+    ) -> list[tuple[Candidate, ...]]: ...
 
 
 class Reasoner:
@@ -49,18 +51,20 @@ class Reasoner:
         self._limit = limit
         self._max = max_candidates
         self._gate = gate
-        self._llm = True
 
-    def over(self, retriever: Search, llm: bool = True) -> Reasoner:
-        """The same over other candidates; without `llm` the first of them answers."""
+    def over(self, retriever: Search) -> Reasoner:
+        """The same over other candidates."""
         other = copy(self)
-        other.retriever, other._llm = retriever, llm
+        other.retriever = retriever
         return other
 
-    async def answer(self, questions: Sequence[Question]) -> tuple[Answer, ...]:
-        """One answer a question, in their order. A question without a candidate is answered with none of them."""
-        found = self.retriever.search(questions, self._limit)
-        asked = [i for i, q in enumerate(questions) if not self._spared(q, found[i])]
+    async def answer(
+        self, questions: Sequence[Question], *, llm: bool = True, dense: bool = True
+    ) -> tuple[Answer, ...]:
+        """One answer a question, in their order; without `llm` its first candidate. A question without a candidate is
+        answered with none of them. `dense` as in `Retriever.search`."""
+        found = self.retriever.search(questions, self._limit, dense)
+        asked = [i for i, q in enumerate(questions) if llm and not self._spared(q, found[i])]
         prompts = {i: self._prompter.build(questions[i], found[i][: self._max]) for i in asked}
         flat = [(prompt, prompts[i].answers) for i in asked for prompt in prompts[i].whole()]
         logs = iter(await self.engine.log_probabilities([p for p, _ in flat], [a for _, a in flat]) if flat else ())
@@ -69,7 +73,7 @@ class Reasoner:
 
     def _spared(self, question: Question, candidates: Sequence[Candidate]) -> bool:
         """The LLM has learnt to judge diagnoses; a service is named by the procedure table's own terms."""
-        if not self._llm or not candidates or question.system is not System.ICD10CM:
+        if not candidates or question.system is not System.ICD10CM:
             return True
         return self._gate and certain(candidates)
 

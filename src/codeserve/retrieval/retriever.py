@@ -110,12 +110,14 @@ class Retriever:
         self._encode = encode if diagnoses.has_dense and procedures.has_dense else None
         self.version = f"{diagnoses.hash}-{procedures.hash}"
 
-    def search(self, questions: Sequence[Question], limit: int = 20) -> list[tuple[Candidate, ...]]:
-        """At most `limit` candidates a question, best first; ties go by code.
+    def search(self, questions: Sequence[Question], limit: int = 20, dense: bool = True) -> list[tuple[Candidate, ...]]:
+        """At most `limit` candidates a question, best first; ties go by code. Without `dense` by words alone, in a
+        third of the time.
 
         What a lexicon offers comes with the source "lexicon", and first where it is certain.
         """
-        vectors = self._encode([spelt_out(question) for question in questions]) if self._encode and questions else None
+        encode = self._encode if dense and questions else None
+        vectors = encode([spelt_out(question) for question in questions]) if encode else None
         found: list[tuple[Candidate, ...]] = []
         for place, question in enumerate(questions):
             shelf = self._diagnoses if question.system is System.ICD10CM else self._procedures

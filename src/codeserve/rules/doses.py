@@ -32,6 +32,11 @@ def units(code: ProcedureCode, said: str, term: str) -> int:
     return max(1, min(MOST, math.ceil(round(given / amount, 6))))
 
 
+def states_dose(said: str) -> bool:
+    """Whether an amount of a drug stands in a text."""
+    return bool(_DOSE.search(said))
+
+
 def _measured(match: re.Match[str]) -> tuple[str, float]:
     number = float(match["number"].replace(",", "")) * (1_000_000 if match["million"] else 1)
     written = match["unit"].lower()

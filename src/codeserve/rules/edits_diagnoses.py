@@ -1,180 +1,122 @@
-"""Edits of the diagnoses: billable, exclusions, sequence, side, age and sex, symptoms beside their cause.
+"""Edits of the diagnoses: codes that exist and are complete, codes that exclude each other, sides, symptoms.
 
-Source: ICD-10-CM Official Guidelines for Coding and Reporting, sections named by each rule; the CDC's tabular list.
+Source: ICD-10-CM Official Guidelines for Coding and Reporting, sections named in data/rules/findings.tsv; the CDC's
+tabular list. The order of the diagnoses is in edits_order.py, age and sex in edits_patient.py.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations
 
-from codeserve.codesets import CodeSets
-from codeserve.codesets.ranges import parse_ranges
-from codeserve.rules.encounter import Encounter
-from codeserve.rules.results import Diagnosis, Finding, Role, Severity, finding
+from codeserve.rules import edits_tabular as tabular
+from codeserve.rules.edits_case import Case
+from codeserve.rules.edits_words import say
+from codeserve.rules.results import Finding, Role
 from codeserve.rules.tables import rows
 
-MANIFESTATION = "in diseases classified elsewhere"
+SHOWN = 6  # codes that a suggestion names, at most
+EXCLUDES2 = 12  # diagnoses of one claim: what information there is about more is too much to read
 
 
-def diagnosis_edits(diagnoses: Sequence[Diagnosis], encounter: Encounter, codesets: CodeSets) -> Iterator[Finding]:
-    yield from _known(diagnoses, codesets)
-    yield from _twice(diagnoses)
-    yield from _excludes1(diagnoses, codesets)
-    yield from _first_listed(diagnoses)
-    yield from _code_first(diagnoses, codesets)
-    yield from _side(diagnoses, codesets)
-    yield from _sex_and_age(diagnoses, encounter)
-    yield from _integral_symptoms(diagnoses)
+def diagnosis_edits(case: Case) -> Iterator[Finding]:
+    yield from _known(case)
+    yield from _twice(case)
+    yield from _excludes(case)
+    yield from _never_together(case)
+    yield from _side(case)
+    yield from _two_sides(case)
+    yield from _integral_symptoms(case)
 
 
-def _known(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[Finding]:
-    for d in diagnoses:
-        if d.code not in codesets.icd:
-            yield finding(
-                Severity.ERROR,
-                "icd-unknown",
-                f"ICD-10-CM tabular list {codesets.icd.version}",
-                "there is no such code in the installed release",
-                (d.code,),
-                "check the code and the date of service",
-            )
-        elif not codesets.icd.is_billable(d.code):
-            yield finding(
-                Severity.ERROR,
-                "icd-not-billable",
-                "ICD-10-CM guidelines I.B.2",
-                "more specific codes stand below this one",
-                (d.code,),
-                "use one of: " + ", ".join(codesets.icd.leaves(d.code)[:6]),
-            )
+def _known(case: Case) -> Iterator[Finding]:
+    release = case.icd.version
+    for code in dict.fromkeys(d.code for d in case.diagnoses):
+        wrong, stem, usable = tabular.ending(case.icd, code)
+        if wrong == "unknown" and code in case.codesets.icd:
+            yield say("icd-not-on-date", (code,), release=release, other=case.codesets.icd.version, day=case.day)
+        elif wrong:
+            few = ", ".join(usable[:SHOWN])
+            characters = ", ".join(sorted({c[-1] for c in usable}))
+            yield say(f"icd-{wrong}", (code,), release=release, stem=stem, use=few, characters=characters)
 
 
-def _twice(diagnoses: Sequence[Diagnosis]) -> Iterator[Finding]:
-    """Guideline I.B.12: each diagnosis code once an encounter."""
-    for code, number in Counter(d.code for d in diagnoses).items():
+def _twice(case: Case) -> Iterator[Finding]:
+    for code, number in Counter(d.code for d in case.diagnoses).items():
         if number > 1:
-            yield finding(
-                Severity.ERROR, "icd-duplicate", "ICD-10-CM guidelines I.B.12", "listed more than once", (code,)
-            )
+            yield say("icd-duplicate", (code,), number=number)
 
 
-def _excludes1(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[Finding]:
-    """A warning: unrelated conditions may stand together (I.A.12.a)."""
-    barred = {d.code: codesets.icd.excludes1(d.code) for d in diagnoses}
-    for one, other in combinations(barred, 2):
-        if any(r.matches(other) for r in barred[one]) or any(r.matches(one) for r in barred[other]):
-            yield finding(
-                Severity.WARNING,
-                "icd-excludes1",
-                "ICD-10-CM guidelines I.A.12.a; tabular list, Excludes1",
-                "these codes exclude each other unless the conditions are unrelated",
-                (one, other),
-                "keep the one that describes the condition, or document that they are unrelated",
-            )
+def _excludes(case: Case) -> Iterator[Finding]:
+    codes = list(dict.fromkeys(d.code for d in case.diagnoses))
+    first = {code: tabular.excludes1(case.icd, code) for code in codes}
+    second = {code: tabular.excludes2(case.icd, code) for code in codes} if len(codes) <= EXCLUDES2 else {}
+    for one, other in combinations(codes, 2):
+        if tabular.named(first[one], other) or tabular.named(first[other], one):
+            if not _apart(one, other):
+                yield say("icd-excludes1", (one, other))
+        elif second and (tabular.named(second[one], other) or tabular.named(second[other], one)):
+            yield say("icd-excludes2", (one, other))
 
 
-def _first_listed(diagnoses: Sequence[Diagnosis]) -> Iterator[Finding]:
-    first = min(diagnoses, key=lambda d: d.sequence, default=None)
-    if first is None:
-        return
-    if first.role is Role.EXTERNAL_CAUSE or first.code[0] in "VWXY":
-        yield finding(
-            Severity.ERROR,
-            "icd-external-cause-first",
-            "ICD-10-CM guidelines I.C.20.a.6",
-            "an external cause is never first-listed",
-            (first.code,),
-            "list the injury or condition first",
-        )
-    if MANIFESTATION in first.description.lower():
-        yield finding(
-            Severity.ERROR,
-            "icd-manifestation-first",
-            "ICD-10-CM guidelines I.A.13",
-            "a manifestation is never first-listed",
-            (first.code,),
-            "list the underlying disease first",
-        )
+def _never_together(case: Case) -> Iterator[Finding]:
+    codes = list(dict.fromkeys(d.code for d in case.diagnoses))
+    for one, other in combinations(codes, 2):
+        if row := _apart(one, other):
+            yield say("icd-never-together", (one, other), why=row["why"], section=row["source"])
 
 
-def _code_first(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[Finding]:
-    """Where a "code first" note names codes: one of them that stands behind is out of order; a manifestation without
-    any of them lacks its cause."""
-    for d in diagnoses:
-        named = [r for note in codesets.icd.inherited(d.code, "codeFirst") for r in parse_ranges(note)]
-        causes = [o for o in diagnoses if o.code != d.code and any(r.matches(o.code) for r in named)]
-        behind = [o.code for o in causes if o.sequence > d.sequence]
-        if behind and len(behind) == len(causes):
-            yield finding(
-                Severity.WARNING,
-                "icd-code-first",
-                "ICD-10-CM guidelines I.A.13; tabular list, code first",
-                "the underlying condition goes before this code",
-                (d.code, *behind),
-                f"list {behind[0]} before {d.code}",
-            )
-        if named and not causes and MANIFESTATION in d.description.lower():
-            yield finding(
-                Severity.WARNING,
-                "icd-manifestation-alone",
-                "ICD-10-CM guidelines I.A.13",
-                "a manifestation without its underlying disease",
-                (d.code,),
-                "code the underlying disease first",
-            )
+@lru_cache(maxsize=8192)
+def _apart(one: str, other: str) -> dict[str, str] | None:
+    """The row of never_together.tsv that bars two different codes, or None."""
+    return next((row for row in rows("never_together.tsv") if _fits(row, one, other) or _fits(row, other, one)), None)
 
 
-def _side(diagnoses: Sequence[Diagnosis], codesets: CodeSets) -> Iterator[Finding]:
-    for d in diagnoses:
-        concept = codesets.concepts.of(d.code)
+def _fits(row: dict[str, str], one: str, other: str) -> bool:
+    """ "=" for the second stands for the first's own stem: two different codes below it."""
+    second = row["first"] if row["second"] == "=" else row["second"]
+    but = tuple((row["but"] or "-").split("|"))
+    apart = one.startswith(tuple(row["first"].split("|"))) and other.startswith(tuple(second.split("|")))
+    return one != other and apart and not other.startswith(but)
+
+
+def _side(case: Case) -> Iterator[Finding]:
+    for d in case.diagnoses:
+        concept = case.codesets.concepts.of(d.code)
         if concept and concept.sided and all(m.side is None for m in concept.members if m.code == d.code):
-            yield finding(
-                Severity.WARNING,
-                "icd-side-unspecified",
-                "ICD-10-CM guidelines I.B.13",
-                "the code does not say which side, and codes that do exist",
-                (d.code,),
-                "ask which side is affected",
-            )
+            yield say("icd-side-unspecified", (d.code,))
 
 
-def _sex_and_age(diagnoses: Sequence[Diagnosis], encounter: Encounter) -> Iterator[Finding]:
-    for row in rows("sex_age.tsv"):
-        wrong = _wrong(row, encounter)
-        for d in diagnoses if wrong else ():
-            if d.code.startswith(row["stem"]):
-                yield finding(
-                    Severity.WARNING,
-                    f"icd-{wrong}",
-                    "this project's table sex_age.tsv, after the definitions of Medicare's code editor",
-                    f"unusual for the patient's {wrong}: {row['why']}",
-                    (d.code,),
-                    "check the code and the patient's data",
-                )
+def _two_sides(case: Case) -> Iterator[Finding]:
+    """Right and left apart where the classification has one code for both."""
+    seen: dict[str, dict[str, str]] = {}
+    for d in case.diagnoses:
+        concept = case.codesets.concepts.of(d.code)
+        member = next((m for m in concept.members if m.code == d.code), None) if concept else None
+        if concept is None or member is None or member.side not in ("right", "left"):
+            continue
+        of_concept = seen.setdefault(f"{concept.key}{member.seventh}{member.trimester}", {})
+        of_concept.setdefault(member.side, d.code)
+        both = next((m.code for m in concept.members if m.side == "bilateral" and m[2:4] == member[2:4]), None)
+        if len(of_concept) == 2 and both and d.code in of_concept.values():
+            yield say("icd-two-sides", (of_concept["right"], of_concept["left"]), both=both)
 
 
-def _wrong(row: dict[str, str], encounter: Encounter) -> str:
-    if row["sex"] and encounter.sex in ("male", "female") and encounter.sex != row["sex"]:
-        return "sex"
-    low, high = int(row["from"] or 0), int(row["to"] or 200)
-    return "age" if encounter.age is not None and not low <= encounter.age <= high else ""
-
-
-def _integral_symptoms(diagnoses: Sequence[Diagnosis]) -> Iterator[Finding]:
+def _integral_symptoms(case: Case) -> Iterator[Finding]:
     """Guideline I.B.5: a symptom that belongs to a definitive diagnosis is not coded beside it."""
     told: set[str] = set()
-    for row in rows("integral_symptoms.tsv"):
-        causes = [d.code for d in diagnoses if d.code.startswith(row["diagnosis"]) and d.role is Role.ASSESSED]
-        for d in diagnoses:
-            if causes and d.code not in told and d.code.startswith(tuple(row["symptoms"].split())):
-                told.add(d.code)
-                yield finding(
-                    Severity.INFO,
-                    "icd-symptom-with-cause",
-                    f"ICD-10-CM guidelines {row['source']}",
-                    "a symptom beside a diagnosis that it commonly belongs to",
-                    (d.code, causes[0]),
-                    f"leave {d.code} out unless it is unrelated",
-                )
+    assessed = [d.code for d in case.diagnoses if d.role is Role.ASSESSED]
+    for cause in assessed:
+        for symptoms, section in _symptoms_of(cause):
+            for d in case.diagnoses:
+                if d.code not in told and d.code != cause and d.code.startswith(symptoms):
+                    told.add(d.code)
+                    yield say("icd-symptom-with-cause", (d.code, cause), symptom=d.code, section=section)
+
+
+@lru_cache(maxsize=8192)
+def _symptoms_of(code: str) -> tuple[tuple[tuple[str, ...], str], ...]:
+    found = (r for r in rows("integral_symptoms.tsv") if code.startswith(r["diagnosis"]))
+    return tuple((tuple(r["symptoms"].split()), r["source"]) for r in found)

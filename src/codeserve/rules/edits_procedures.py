@@ -1,160 +1,130 @@
-"""Edits of the procedures: pairs, units, sides, and the diagnoses that justify them.
+"""Edits of the service lines: codes and units that exist, pointers, sides, and vaccines with their giving.
 
-Source: CMS's National Correct Coding Initiative (PTP, MUE); CMS Claims Processing Manual; starter tables of this
-project until CMS's files are imported.
+Source: CMS Claims Processing Manual, sections named in data/rules/findings.tsv. Pairs, units and add-on codes are in
+edits_ncci.py, modifiers in edits_modifiers.py, global periods in edits_global.py, necessity in edits_necessity.py.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from codeserve.codesets import CodeSets
-from codeserve.rules.procedures import justifies, reasons_known
-from codeserve.rules.results import Diagnosis, Finding, Procedure, Role, Severity, finding
+from codeserve.rules.edits_case import MOST_POINTERS, Case
+from codeserve.rules.edits_words import say
+from codeserve.rules.results import Diagnosis, Finding, Procedure, Role
 
 SIDES = {"right": "RT", "left": "LT"}
-BYPASS = frozenset({"59", "XE", "XP", "XS", "XU", "91", "RT", "LT", "24", "25", "57", "58", "78", "79"})
+RIGHT = frozenset({"RT", "E3", "E4", *(f"F{n}" for n in range(5, 10)), *(f"T{n}" for n in range(5, 10))})
+LEFT = frozenset({"LT", "E1", "E2", "FA", "TA", *(f"{x}{n}" for x in "FT" for n in range(1, 5))})
+SIDED = RIGHT | LEFT | {"50"}
+REPEATED = frozenset({"76", "77", "91"})
 PRODUCTS = ("906", "907", "913", "914")
 VACCINE_GIVEN = ("90460", "90471", "90473", "90480", "G0008", "G0009", "G0010")
+MOST_UNITS = 9_999
+FORM = re.compile(r"\d{4}[0-9A-Z]|[A-V]\d{4}", re.ASCII)
 
 
-def procedure_edits(
-    diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure], codesets: CodeSets
-) -> Iterator[Finding]:
-    yield from _known(procedures, codesets)
-    yield from _twice(procedures)
-    yield from _side_conflicts(diagnoses, procedures)
-    yield from _side_missing(procedures, codesets)
-    yield from _pairs(procedures, codesets)
-    yield from _units(procedures, codesets)
-    yield from _justified(diagnoses, procedures)
-    yield from _vaccines(procedures)
+def procedure_edits(case: Case) -> Iterator[Finding]:
+    yield from _known(case)
+    yield from _amounts(case)
+    yield from _pointers(case)
+    yield from _twice(case)
+    yield from _side_conflicts(case)
+    yield from _side_missing(case)
+    yield from _vaccines(case)
 
 
-def _known(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
-    for p in procedures:
-        if p.code not in codesets.procedures:
-            yield finding(
-                Severity.WARNING,
-                "procedure-unknown",
-                "the installed procedure tables",
-                "this code is not in the installed tables, so no rule for it was checked",
-                (p.code,),
-                "import the current CPT or HCPCS release",
-            )
+def _known(case: Case) -> Iterator[Finding]:
+    for number, line in enumerate(case.lines, 1):
+        if not FORM.fullmatch(line.code):
+            yield say("procedure-form", (line.code,), line=number)
+        elif not _listed(line.code, case):
+            yield say("procedure-unknown", (line.code,), line=number)
 
 
-def _twice(procedures: Sequence[Procedure]) -> Iterator[Finding]:
-    for (code, _), number in Counter((p.code, p.modifiers) for p in procedures).items():
-        if number > 1:
-            yield finding(
-                Severity.WARNING,
-                "procedure-duplicate",
-                "CMS Claims Processing Manual, chapter 1, section 120",
-                "the same service stands on two lines with the same modifiers",
-                (code,),
-                "bill units, or modifier 76 or 77 for a repeated service",
-            )
+def _listed(code: str, case: Case) -> bool:
+    reference = case.codesets.reference
+    return code in case.codesets.procedures or bool(
+        reference.hcpcs(code, case.day) or reference.fee(code, day=case.day)
+    )
 
 
-def _side_conflicts(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure]) -> Iterator[Finding]:
-    for p in procedures:
-        stated = {"RT", "LT"} & set(p.modifiers)
-        for d in diagnoses:
-            told = d.description.lower().replace(",", " ").split()
-            sides = [side for side in SIDES if side in told]
-            if d.sequence in p.diagnosis_pointers and len(sides) == 1 and stated - {SIDES[sides[0]]}:
-                yield finding(
-                    Severity.ERROR,
-                    "side-conflict",
-                    "CMS Claims Processing Manual, chapter 4, section 20.6",
-                    "the diagnosis names one side, the modifier the other",
-                    (d.code, p.code),
-                    "check the side in the note",
-                )
+def _amounts(case: Case) -> Iterator[Finding]:
+    for number, line in enumerate(case.lines, 1):
+        if not 1 <= line.units <= MOST_UNITS:
+            yield say("units-impossible", (line.code,), line=number, units=line.units, most=MOST_UNITS)
 
 
-def _side_missing(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
-    for p in procedures:
-        code = codesets.procedures.get(p.code)
-        if code and "side" in code.needs and not {"RT", "LT", "50"} & set(p.modifiers):
-            yield finding(
-                Severity.INFO,
-                "procedure-side-missing",
-                "CMS Claims Processing Manual, chapter 4, section 20.6",
-                "the service is done on one of two sides, and none is stated with it",
-                (p.code,),
-                "document the side; append RT, LT or 50",
-            )
-
-
-def _pairs(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
-    """Silent where a modifier that CMS accepts stands on the second code and the indicator allows one."""
-    codes = {p.code: p for p in procedures}
-    for edit in codesets.reference.pairs(tuple(codes), None):
-        allowed = edit.indicator == "1"
-        if allowed and BYPASS & set(codes[edit.column2].modifiers):
-            continue
-        yield finding(
-            Severity.WARNING if allowed else Severity.ERROR,
-            "ncci-ptp",
-            f"NCCI Policy Manual for Medicare Services; {edit.table.source}",
-            f"{edit.column2} is part of {edit.column1}" + (" unless it was separate" if allowed else ""),
-            (edit.column1, edit.column2),
-            "modifier 59 or X{EPSU} if documented as separate" if allowed else f"leave {edit.column2} out",
-        )
-
-
-def _units(procedures: Sequence[Procedure], codesets: CodeSets) -> Iterator[Finding]:
-    total: Counter[str] = Counter()
-    for p in procedures:
-        total[p.code] += p.units
-    for code, units in total.items():
-        edit = codesets.reference.units(code, None)
-        if edit and units > edit.units:
-            yield finding(
-                Severity.WARNING,
-                "mue-units",
-                f"NCCI medically unlikely edits; {edit.table.source}",
-                f"{units} units, more than {edit.units}: {edit.rationale}",
-                (code,),
-                "check the units",
-            )
-
-
-def _justified(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure]) -> Iterator[Finding]:
-    if procedures and not any(d.role is not Role.EXTERNAL_CAUSE for d in diagnoses):
-        yield finding(
-            Severity.ERROR,
-            "procedure-without-diagnosis",
-            "CMS-1500 instructions, item 24E (Claims Processing Manual, chapter 26, section 10.4)",
-            "no diagnosis justifies what was done",
-            tuple(p.code for p in procedures),
-            "document the reason for the service",
-        )
+def _pointers(case: Case) -> Iterator[Finding]:
+    """Every line points to one to four diagnoses of the claim, none twice, and not to an external cause first."""
+    if case.lines and not any(d.role is not Role.EXTERNAL_CAUSE for d in case.diagnoses):
+        yield say("procedure-without-diagnosis", dict.fromkeys(line.code for line in case.lines))
         return
-    for p in procedures:
-        pointed = [d.code for d in diagnoses if d.sequence in p.diagnosis_pointers]
-        if reasons_known(p.code) and not any(justifies(code, p.code) for code in pointed):
-            yield finding(
-                Severity.WARNING,
-                "procedure-reason",
-                "this project's table procedure_reasons.tsv; no payer's policy",
-                "none of the diagnoses is a common reason for this service",
-                (p.code, *pointed),
-                "document the reason for the service, or check the pointer",
-            )
+    known = {d.sequence: d for d in case.diagnoses}
+    for number, line in enumerate(case.lines, 1) if case.billed else ():
+        yield from _of_line(number, line, known)
 
 
-def _vaccines(procedures: Sequence[Procedure]) -> Iterator[Finding]:
-    products = [p.code for p in procedures if p.code.startswith(PRODUCTS)]
-    if products and not any(p.code in VACCINE_GIVEN for p in procedures):
-        yield finding(
-            Severity.INFO,
-            "vaccine-without-administration",
-            "CPT guidelines, immunization administration for vaccines/toxoids",
-            "a vaccine without the code for giving it",
-            products,
-            "add the administration code by age, route and payer",
-        )
+def _of_line(number: int, line: Procedure, known: dict[int, Diagnosis]) -> Iterator[Finding]:
+    pointers = line.diagnosis_pointers
+    if not pointers:
+        yield say("pointer-missing", (line.code,), line=number)
+    if lost := [p for p in pointers if p not in known]:
+        yield say("pointer-unknown", (line.code,), line=number, pointers=_list(lost[:MOST_POINTERS]), most=len(known))
+    if len(pointers) > MOST_POINTERS:
+        yield say("pointer-too-many", (line.code,), line=number, number=len(pointers), most=MOST_POINTERS)
+    if len(set(pointers)) < len(pointers):
+        yield say("pointer-twice", (line.code,), line=number)
+    first = known.get(pointers[0]) if pointers else None
+    if first and first.role is Role.EXTERNAL_CAUSE:
+        yield say("pointer-external-cause", (line.code, first.code), line=number)
+
+
+def _list(numbers: list[int]) -> str:
+    return ", ".join(str(n) for n in numbers)
+
+
+def _twice(case: Case) -> Iterator[Finding]:
+    for (code, _), number in Counter((p.code, p.modifiers) for p in case.lines).items():
+        if number > 1:
+            yield say("procedure-duplicate", (code,), number=number)
+
+
+def _side_conflicts(case: Case) -> Iterator[Finding]:
+    """A line's modifiers name one side, all diagnoses that it points to and that have a side name the other."""
+    for line in case.lines:
+        stated = {"right"} if RIGHT & set(line.modifiers) else set()
+        stated |= {"left"} if LEFT & set(line.modifiers) else set()
+        told = {d.code: side for d in case.pointed(line) if (side := _side_of(d, case))} if stated else {}
+        if told and not stated & set(told.values()):
+            yield say("side-conflict", (*told, line.code), side=_words(set(told.values())), stated=_words(stated))
+
+
+def _side_of(d: Diagnosis, case: Case) -> str:
+    """ "right" or "left" where the code says so; "" where it says neither or both."""
+    concept = case.codesets.concepts.of(d.code)
+    of_code = {m.side for m in concept.members if m.code == d.code} if concept else set()
+    if of_code & {"right", "left"}:
+        return next(iter(of_code)) or ""
+    words = d.description.lower().replace(",", " ").split()
+    sides = [side for side in SIDES if side in words]
+    return sides[0] if len(sides) == 1 else ""
+
+
+def _words(sides: set[str]) -> str:
+    return " and ".join(sorted(sides))
+
+
+def _side_missing(case: Case) -> Iterator[Finding]:
+    for line in case.lines:
+        code = case.codesets.procedures.get(line.code)
+        if code and "side" in code.needs and not SIDED & set(line.modifiers):
+            yield say("procedure-side-missing", (line.code,))
+
+
+def _vaccines(case: Case) -> Iterator[Finding]:
+    products = [p.code for p in case.lines if p.code.startswith(PRODUCTS)]
+    given = [p.code for p in case.lines if p.code.startswith(VACCINE_GIVEN)]
+    if products and not given:
+        yield say("vaccine-without-administration", products)

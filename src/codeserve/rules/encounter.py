@@ -7,10 +7,20 @@ from datetime import date
 
 
 @dataclass(frozen=True, slots=True)
+class RecentProcedure:
+    """A service that the same physician or group did before: its CPT or HCPCS code, its day, its modifiers."""
+
+    code: str
+    date: date
+    modifiers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Encounter:
     """`age` in years at the date of service; `sex` "female", "male" or "other"; `place_of_service` the two-digit
-    CMS code; `minutes` the provider's total time on the date of service. The other strings are the words of the
-    API's contract (docs/api.md): `setting`, `service`, `modality`, `note_type`, `patient_status`."""
+    CMS code; `minutes` the provider's total time on the date of service; `recent_procedures` for global periods and
+    frequencies. The other strings are the words of the API's contract (docs/api.md): `setting`, `service`,
+    `modality`, `note_type`, `patient_status`."""
 
     date_of_service: date | None = None
     place_of_service: str | None = None
@@ -26,3 +36,4 @@ class Encounter:
     sex: str | None = None
     prior_diagnoses: tuple[str, ...] = ()
     existing_codes: tuple[str, ...] = ()
+    recent_procedures: tuple[RecentProcedure, ...] = ()

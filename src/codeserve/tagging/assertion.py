@@ -176,7 +176,8 @@ def _belongs(place: Span, spans: Sequence[Span]) -> bool:
 def _is_meant(entity: Entity, trigger: Trigger, rules: Rules) -> bool:
     if entity.kind.value in trigger.kinds:
         return True
-    return EVENT in trigger.kinds and entity.kind is EntityKind.PROBLEM and bool(rules.events.search(_lower(entity.text)))
+    eventful = EVENT in trigger.kinds and entity.kind is EntityKind.PROBLEM
+    return eventful and bool(rules.events.search(_lower(entity.text)))
 
 
 class _Limits:
