@@ -110,7 +110,7 @@ def test_the_encounter_of_the_rules() -> None:
             "patient": {"birth_date": "2000-03-02", "identifiers": ["Jane Roe", "Jane Roe"]},
         },
     }
-    encounter, identifiers = to_encounter(ExtractRequest.model_validate(body, strict=False))
+    encounter, identifiers = to_encounter(ExtractRequest.model_validate(body, strict=False).encounter)
     assert (encounter.date_of_service, encounter.age, encounter.minutes) == (date(2026, 3, 1), 25, 20)
     assert encounter.prior_diagnoses == ("I10",)
     assert identifiers == ("Jane Roe",)

@@ -94,7 +94,7 @@ class Shelf:
     def __init__(self, found: dict[str, tuple[Candidate, ...]]) -> None:
         self.found = found
 
-    def search(self, questions: Sequence[Question], limit: int = 20) -> list[tuple[Candidate, ...]]:
+    def search(self, questions: Sequence[Question], limit: int = 20, dense: bool = True) -> list[tuple[Candidate, ...]]:
         return [self.found[q.term][:limit] for q in questions]
 
 
