@@ -60,7 +60,7 @@ def code_one(note: Path, encounter: Path | None, config: Path, as_json: bool, co
     from codeserve.local import local_service
 
     settings = load(config)
-    body = orjson.dumps(request_body(note, encounter))
+    body = orjson.dumps({**request_body(note, encounter), "options": {"include_gaps": True}})
 
     async def run() -> bytes:
         request = parse_request(body, settings.gateway.max_text_chars)

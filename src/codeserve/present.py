@@ -21,6 +21,8 @@ def show(response: dict[str, Any], console: Console) -> None:
     parts.append(_em(response["em"]))
     if response["findings"]:
         parts.append(_findings(response["findings"]))
+    if response.get("documentation_gaps"):
+        parts.append(_gaps(response["documentation_gaps"]))
     parts.append(_route(response["route"]))
     console.print(Panel(Group(*parts), title=f"encounter {response['encounter_id']}", title_align="left"))
 
@@ -89,6 +91,18 @@ def _em(em: dict[str, Any] | None) -> RenderableType:
     for name in ("problems", "data", "risk"):
         element = em[name]
         table.add_row(name, element["level"], "\n".join(item["message"] for item in element["items"]))
+    for one in em.get("also", ()):
+        modifiers = "".join(f"-{modifier}" for modifier in one["modifiers"])
+        table.add_row("also", f"{one['code']}{modifiers}", f"{one['units']} × {one['why']}")
+    return table
+
+
+def _gaps(gaps: list[dict[str, Any]]) -> RenderableType:
+    table = Table(title="Open questions", title_justify="left", expand=True)
+    for name in ("question", "what an answer would change", "about"):
+        table.add_column(name)
+    for gap in gaps:
+        table.add_row(gap["question"], gap["changes"], _evidence(gap["evidence"]))
     return table
 
 

@@ -10,7 +10,7 @@ from codeserve.notes.spans import Span
 from codeserve.rules.em import decide_em
 from codeserve.rules.em_visit import total_minutes, visit_of
 from codeserve.rules.encounter import Encounter
-from codeserve.rules.results import Em
+from codeserve.rules.results import Em, Procedure
 from codeserve.rules.tables import rows
 from tests.rules.making import diagnosis, document, named, procedure
 
@@ -20,6 +20,11 @@ VIGNETTES: list[dict[str, Any]] = [
     for name in ("em_vignettes.yaml", "em_vignettes_more.yaml")
     for vignette in yaml.safe_load((DATA / name).read_text(encoding="utf-8"))
 ]
+HELD_OUT: list[dict[str, Any]] = yaml.safe_load((DATA / "em_heldout.yaml").read_text(encoding="utf-8"))
+# Every third of the vignettes that another author wrote without sight of the rules was set aside and never read; the
+# floors are what the rules reached when they were last measured (docs/accuracy.md), so that a change shows.
+SET_ASIDE = HELD_OUT[2::3]
+READ = [vignette for n, vignette in enumerate(HELD_OUT) if n % 3 != 2]
 A_AND_P = "ASSESSMENT AND PLAN:\n"
 
 
@@ -186,3 +191,108 @@ def test_modifiers_of_telehealth_and_of_fracture_care() -> None:
     video = decide_em(document("Wrist fracture."), told, (), Encounter(modality="video"))
     audio = decide_em(document("Wrist fracture."), told, (), Encounter(modality="audio"))
     assert [em.modifiers for em in (fracture, video, audio) if em] == [("57",), ("95",), ("93",)]
+
+
+def share_exact(vignettes: list[dict[str, Any]]) -> float:
+    codes = [(coded(v), v["expect"]["code"]) for v in vignettes]
+    return sum(em is not None and em.code == code for em, code in codes) / len(vignettes)
+
+
+def test_vignettes_by_another_author() -> None:
+    assert share_exact(READ) >= 0.95
+    assert share_exact(SET_ASIDE) >= 0.73
+
+
+def em_of(text: str, *pairs: tuple[str, str], procedures: tuple[Procedure, ...] = (), **told: Any) -> Em:
+    em = decide_em(document(text), named(text, *pairs), procedures, Encounter(**told))
+    assert em is not None
+    return em
+
+
+LONG = A_AND_P + "1. Hypertension: not at goal. Increase lisinopril to 40 mg daily.\n"
+
+
+@pytest.mark.parametrize(
+    ("base", "told", "minutes", "code", "units"),
+    [
+        ("99215", {"setting": "office", "patient_status": "established"}, 55, "99417", 1),
+        ("99215", {"setting": "office", "patient_status": "established"}, 85, "99417", 3),
+        ("99215", {"setting": "office", "patient_status": "established"}, 54, "", 0),
+        ("99215", {"setting": "office", "patient_status": "established", "payer": "Medicare Part B"}, 69, "G2212", 1),
+        ("99215", {"setting": "office", "patient_status": "established", "payer": "Medicare Part B"}, 68, "", 0),
+        ("99205", {"setting": "office", "patient_status": "new", "payer": "medicare"}, 104, "G2212", 2),
+        ("99223", {"setting": "inpatient", "service": "initial"}, 90, "99418", 1),
+        ("99223", {"setting": "inpatient", "service": "initial", "payer": "medicare"}, 105, "G0316", 1),
+        ("99310", {"setting": "nursing_facility", "service": "subsequent", "payer": "medicare"}, 85, "G0317", 1),
+        ("99350", {"setting": "home", "patient_status": "established", "payer": "medicare"}, 110, "G0318", 1),
+    ],
+)
+def test_prolonged_services(base: str, told: dict[str, Any], minutes: int, code: str, units: int) -> None:
+    em = em_of(LONG, ("I10", "Hypertension"), minutes=minutes, **told)
+    assert em.code == base
+    assert [(one.code, one.units) for one in em.also] == ([(code, units)] if code else [])
+
+
+def test_longitudinal_care_is_medicares_and_not_beside_25() -> None:
+    text = LONG + "I follow her for many years as her primary care physician.\n"
+    pair, told = ("I10", "Hypertension"), {"setting": "office", "patient_status": "established"}
+    assert [one.code for one in em_of(text, pair, payer="Medicare", **told).also] == ["G2211"]
+    assert em_of(text, pair, payer="Aetna", **told).also == ()
+    assert em_of(LONG, pair, payer="Medicare", **told).also == ()
+    knee = procedure("20610", ("RT",), pointers=(2,))
+    beside = em_of(text, pair, payer="Medicare", procedures=(knee,), **told)
+    assert (beside.modifiers, beside.also, beside.notices) == (("25",), (), ("em-g2211-with-25",))
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("Welcome to Medicare visit.", "G0402"),
+        ("Initial annual wellness visit.", "G0438"),
+        ("Annual wellness visit, subsequent.", "G0439"),
+        ("Annual physical.", "99397"),
+    ],
+)
+def test_preventive_visits_of_medicare(said: str, code: str) -> None:
+    text = f"{said}\n{A_AND_P}1. Health maintenance: mammogram due."
+    told = {"payer": "Medicare", "service": "preventive", "age": 70, "patient_status": "established"}
+    assert em_of(text, ("Z00.00", "Health maintenance"), **told).code == code
+
+
+def test_a_problem_beside_a_preventive_visit_is_a_visit_of_its_own() -> None:
+    told = {"service": "preventive", "age": 50, "patient_status": "established", "setting": "office"}
+    worked = (
+        A_AND_P + "1. Annual exam: vaccines given.\n2. Hypertension: not at goal. Increase lisinopril to 40 mg daily."
+    )
+    em = em_of(worked, ("Z00.01", "Annual exam"), ("I10", "Hypertension"), **told)
+    assert em.code == "99396"
+    assert [(one.code, one.modifiers) for one in em.also] == [("99214", ("25",))]
+    stable = A_AND_P + "1. Annual exam: vaccines given.\n2. Hypertension: stable. Continue lisinopril 20 mg daily."
+    assert em_of(stable, ("Z00.00", "Annual exam"), ("I10", "Hypertension"), **told).also == ()
+
+
+@pytest.mark.parametrize(
+    ("payer", "modality", "status", "code", "modifiers"),
+    [
+        ("Example Commercial Plan", "video", "new", "98002", ()),
+        ("Example Commercial Plan", "audio", "established", "98014", ()),
+        ("Medicare", "video", "established", "99214", ("95",)),
+        ("Aetna", "audio", "established", "99214", ("93",)),
+    ],
+)
+def test_telehealth_by_payer(payer: str, modality: str, status: str, code: str, modifiers: tuple[str, ...]) -> None:
+    em = em_of(LONG, ("I10", "Hypertension"), payer=payer, modality=modality, patient_status=status)
+    assert (em.code, em.modifiers) == (code, modifiers)
+
+
+def test_visits_to_staff_and_what_a_coder_decides() -> None:
+    nurse = "Nurse visit for a blood pressure check.\n" + A_AND_P + "1. Hypertension: 128/76."
+    pair = ("I10", "Hypertension")
+    assert em_of(nurse, pair, setting="office", patient_status="established").code == "99211"
+    assert em_of(nurse, pair, setting="emergency").code == "99281"
+    critical = em_of(LONG + "Critical care time: 45 minutes.", pair, setting="emergency")
+    assert critical.notices == ("em-critical-care",)
+    after = em_of("Follow-up visit after hospital discharge.\n" + LONG, pair, setting="office")
+    assert after.notices == ("em-transitional-care",)
+    deleted = {"99441", "99442", "99443"}
+    assert not deleted & {r["code"] for r in rows("em_codes.tsv")}

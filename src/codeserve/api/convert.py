@@ -190,6 +190,16 @@ class _Answer:
                 "data": self._element(result.data),
                 "risk": self._element(result.risk),
                 "confidence": _rounded(result.confidence),
+                "also": [
+                    schemas.EmAddOn(
+                        code=one.code,
+                        units=one.units,
+                        modifiers=list(one.modifiers),
+                        why=one.why,
+                        evidence=evidence(self._document, one.evidence),
+                    )
+                    for one in result.also
+                ],
                 "level_by_time": result.level_by_time,
                 "next_level": result.next_level,
                 "rationale": self._rationale(result.rationale),

@@ -204,6 +204,16 @@ class MdmElement(Response):
     items: list[ElementItem]
 
 
+class EmAddOn(Response):
+    """A code that stands beside the visit's: prolonged service, longitudinal care, a visit beside a preventive one."""
+
+    code: str
+    units: int = Field(ge=1)
+    modifiers: list[str]
+    why: str
+    evidence: list[Evidence]
+
+
 class Em(Response):
     """The evaluation and management code, and how it was counted."""
 
@@ -215,6 +225,7 @@ class Em(Response):
     data: MdmElement
     risk: MdmElement
     confidence: Confidence
+    also: list[EmAddOn]
     level_by_time: str | None = Field(description="The code that the documented time alone gives")
     next_level: str = Field(description="What the next level would need; empty where there is none")
     rationale: str | None = Field(description="null when options.include_rationale is false")

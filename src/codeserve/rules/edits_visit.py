@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from codeserve.rules.edits_words import say
 from codeserve.rules.em_modifiers import needed, separate_problem
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
@@ -31,6 +32,7 @@ def visit_edits(
         )
     if em is None:
         return
+    yield from (say(rule, (em.code,)) for rule in em.notices)
     yield from _inferred(em, encounter)
     yield from _beside_procedures(diagnoses, procedures, em)
     yield from _preventive(diagnoses, em, encounter)

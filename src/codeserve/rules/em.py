@@ -6,10 +6,12 @@ Source: AMA CPT E/M guidelines (2021, 2023); data/rules/em_*.tsv.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
-from codeserve.rules.em_modifiers import em_modifiers
+from codeserve.rules.em_modifiers import TELEHEALTH, em_modifiers
+from codeserve.rules.em_special import medicare_preventive, separate_visit, staff_visit, with_special
 from codeserve.rules.em_visit import Visit, has_visit, total_minutes, visit_of
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank, two_of_three
@@ -37,11 +39,20 @@ def decide_em(
     elements = assess(document, entities, diagnoses, encounter, procedures)
     minutes, told = total_minutes(document, encounter)
     modifiers = em_modifiers(diagnoses, procedures, encounter)
+    if visit.family in TELEHEALTH:
+        modifiers = tuple(m for m in modifiers if m not in TELEHEALTH.values())
+    if staff := staff_visit(document, visit):
+        return staff
     if visit.family.endswith("discharge"):
-        return _discharge(visit, elements, minutes, told, modifiers)
-    if visit.family == "preventive":
-        return _preventive(visit, elements, encounter, modifiers)
-    return _leveled(visit, elements, minutes, told, modifiers)
+        em = _discharge(visit, elements, minutes, told, modifiers)
+    elif visit.family == "preventive":
+        found = _preventive(visit, elements, encounter, modifiers, medicare_preventive(document, encounter))
+        if found is None:
+            return None
+        em = found
+    else:
+        em = _leveled(visit, elements, minutes, told, modifiers)
+    return with_special(em, document, encounter, minutes, told, procedures)
 
 
 def _leveled(
@@ -136,18 +147,21 @@ def _discharge(
     )
 
 
-def _preventive(visit: Visit, elements: Elements, encounter: Encounter, modifiers: tuple[str, ...]) -> Em | None:
-    """By age and patient status; None where the age is not known."""
+def _preventive(
+    visit: Visit, elements: Elements, encounter: Encounter, modifiers: tuple[str, ...], medicare: str | None
+) -> Em | None:
+    """Medicare's own code where the note names it, else by age and patient status; None where the age is not known."""
     fitting = (
         r
         for r in rows("em_preventive.tsv")
         if encounter.age is not None and r["status"] == visit.status and int(r["from"]) <= encounter.age <= int(r["to"])
     )
-    row = next(fitting, None)
+    row = {"code": medicare} if medicare else next(fitting, None)
     if row is None:
         return None
     problems, data, risk = elements
-    return Em(
+    age = "" if encounter.age is None else f", age {encounter.age}"
+    em = Em(
         code=row["code"],
         method="mdm",
         level=two_of_three(*(e.level for e in elements)),
@@ -155,6 +169,8 @@ def _preventive(visit: Visit, elements: Elements, encounter: Encounter, modifier
         data=data,
         risk=risk,
         confidence=CONFIDENCE["inferred" if visit.inferred else "both"],
-        rationale=f"preventive visit, {visit.status} patient, age {encounter.age}{_inferred(visit)}",
+        rationale=f"preventive visit, {visit.status} patient{age}{_inferred(visit)}",
         modifiers=modifiers,
     )
+    beside = separate_visit(em, visit.status)
+    return replace(em, also=(beside,)) if beside else em

@@ -16,7 +16,7 @@ from codeserve.rules.reading import pattern, setting_of
 from codeserve.rules.tables import rows
 
 NO_VISIT = ("operative", "procedure")
-BY_STATUS = frozenset({"office", "home", "preventive"})
+BY_STATUS = frozenset({"office", "home", "preventive", "video", "audio"})
 LONGEST = 600
 AFTER = 60
 
@@ -43,7 +43,7 @@ def has_visit(document: Document, encounter: Encounter) -> bool:
     """Whether there is a visit at all: an operative or procedure note has none."""
     if encounter.note_type:
         return encounter.note_type not in NO_VISIT
-    return not _says(document.text, "no_visit")
+    return not says(document.text, "no_visit")
 
 
 def visit_of(document: Document, encounter: Encounter) -> Visit:
@@ -57,8 +57,16 @@ def visit_of(document: Document, encounter: Encounter) -> Visit:
         "payer": payer,
     }
     family = next(r["family"] for r in rows("em_families.tsv") if all(_fits(r[k], v) for k, v in told.items()))
+    if payer == "medicare" and family == "office" and service is None and says(document.text, "wellness"):
+        family = "preventive"
+    if family == "office" and encounter.modality in ("video", "audio") and _takes_telehealth_codes(encounter):
+        family = encounter.modality
     inferred = family in BY_STATUS and encounter.patient_status is None
     return Visit(family, encounter.patient_status or _status(document.text), inferred)
+
+
+def _takes_telehealth_codes(encounter: Encounter) -> bool:
+    return (encounter.payer or "").lower() in {row["payer"] for row in rows("em_telehealth_payers.tsv")}
 
 
 def _fits(cell: str, value: str | None) -> bool:
@@ -66,16 +74,23 @@ def _fits(cell: str, value: str | None) -> bool:
 
 
 def _same_day(document: Document, encounter: Encounter) -> bool:
-    return encounter.service in (None, "initial", "discharge") and _says(document.text, "same_day")
+    return encounter.service in (None, "initial", "discharge") and says(document.text, "same_day")
 
 
 def _status(text: str) -> str:
     """New where the note says so and nothing of an earlier visit; else established."""
-    return "new" if _says(text, "new") and not _says(text, "established") else "established"
+    return "new" if says(text, "new") and not says(text, "established") else "established"
 
 
-def _says(text: str, sort: str) -> bool:
-    return any(pattern(r["pattern"]).search(text) for r in rows("em_words.tsv") if r["sort"] == sort)
+def says(text: str, sort: str) -> bool:
+    """Whether a text holds words of a sort of em_words.tsv."""
+    return where(text, sort) is not None
+
+
+def where(text: str, sort: str) -> Span | None:
+    """Their first place."""
+    found = (pattern(r["pattern"]).search(text) for r in rows("em_words.tsv") if r["sort"] == sort)
+    return next((Span(*match.span()) for match in found if match), None)
 
 
 def total_minutes(document: Document, encounter: Encounter) -> tuple[int | None, Span | None]:
@@ -102,4 +117,4 @@ def _other_work(said: str) -> bool:
     """Whether a time statement is about work that is billed apart, and not merely set off from it."""
     sentence = said.split("\n")[0].split(". ")[0]
     apart = next(pattern(r["pattern"]) for r in rows("em_words.tsv") if r["sort"] == "but_not").search(sentence)
-    return _says(sentence[: apart.start()] if apart else sentence, "not_time")
+    return says(sentence[: apart.start()] if apart else sentence, "not_time")

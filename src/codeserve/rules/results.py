@@ -83,9 +83,21 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
+class EmAddOn:
+    """A code beside the visit's: prolonged service, longitudinal care, a problem visit beside a preventive one."""
+
+    code: str
+    units: int
+    modifiers: tuple[str, ...]
+    why: str
+    evidence: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Em:
     """`method` "mdm" or "time"; `level` the MDM level that holds; `level_by_time` the code that time alone gives.
-    `modifiers`: 25, 57, 93 or 95, each where the note and the encounter support it."""
+    `modifiers`: 25, 57, 93 or 95, each where the note and the encounter support it. `also`: codes beside it. `notices`:
+    rules of findings.tsv that the note calls for."""
 
     code: str
     method: str
@@ -98,6 +110,8 @@ class Em:
     next_level: str = ""
     rationale: str = ""
     modifiers: tuple[str, ...] = ()
+    also: tuple[EmAddOn, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

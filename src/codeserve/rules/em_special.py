@@ -1,0 +1,103 @@
+"""What stands beside the level of a visit: prolonged time, longitudinal care, Medicare's preventive visits, visits to
+staff, and what only a coder can decide.
+
+Source: CPT E/M guidelines; CMS Physician Fee Schedule final rules 2023 to 2025; Claims Processing Manual, chapter 18,
+section 140; data/rules/em_prolonged.tsv and em_words.tsv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from codeserve.notes.document import Document
+from codeserve.notes.spans import Span
+from codeserve.rules.em_visit import Visit, says, where
+from codeserve.rules.encounter import Encounter
+from codeserve.rules.levels import rank
+from codeserve.rules.results import Element, Em, EmAddOn, Procedure
+from codeserve.rules.tables import rows
+
+STEP = 15  # minutes of one unit of prolonged service
+MEDICARE = "medicare"
+STAFF = {"office_established": "99211", "emergency": "99281"}
+# Problems that a preventive visit looks after without work of its own.
+PART_OF_PREVENTIVE = frozenset({"stable_chronic", "self_limited", "stable_acute", "administrative", "not_addressed"})
+VACCINES = ("9047", "9046", "90480", "G0008", "G0009", "G0010")
+PREVENTIVE_SERVICES = ("G04", "G01", "993", "77067", "G0296")
+
+
+def is_medicare(encounter: Encounter) -> bool:
+    return MEDICARE in (encounter.payer or "").lower()
+
+
+def staff_visit(document: Document, visit: Visit) -> Em | None:
+    """A visit to clinical staff, which has neither decision making nor time; None for any other."""
+    code = STAFF.get(visit.codes)
+    told = where(document.text, "nurse") if code else None
+    if code is None or told is None:
+        return None
+    nothing = Element("none", ())
+    return Em(
+        code, "mdm", "none", nothing, nothing, nothing, 0.6, rationale="a visit to staff", notices=("em-staff-visit",)
+    )
+
+
+def medicare_preventive(document: Document, encounter: Encounter) -> str | None:
+    """The code of Medicare's own preventive visits that the note names; None where it names none."""
+    if not is_medicare(encounter):
+        return None
+    named = (("welcome", "G0402"), ("wellness_first", "G0438"), ("wellness", "G0439"))
+    return next((code for sort, code in named if says(document.text, sort)), None)
+
+
+def with_special(
+    em: Em,
+    document: Document,
+    encounter: Encounter,
+    minutes: int | None,
+    told: Span | None,
+    procedures: Sequence[Procedure],
+) -> Em:
+    """The visit with the codes beside it and the rules that call for a coder."""
+    also = (*em.also, *_prolonged(em, encounter, minutes, told))
+    longitudinal = where(document.text, "longitudinal") if _may_be_longitudinal(em, encounter) else None
+    notices = [rule for sort, rule in _CODERS if says(document.text, sort)]
+    if longitudinal and not _beside_25(em, procedures):
+        also = (*also, EmAddOn("G2211", 1, (), "continuing care is documented", (longitudinal,)))
+    elif longitudinal:
+        notices.append("em-g2211-with-25")
+    return replace(em, also=also, notices=(*em.notices, *notices))
+
+
+_CODERS = (("critical", "em-critical-care"), ("transitional", "em-transitional-care"))
+
+
+def _prolonged(em: Em, encounter: Encounter, minutes: int | None, told: Span | None) -> Iterator[EmAddOn]:
+    payer = MEDICARE if is_medicare(encounter) else "*"
+    for row in rows("em_prolonged.tsv"):
+        if minutes and row["base"] == em.code and row["payer"] == payer and minutes >= int(row["from"]):
+            units = 1 + (minutes - int(row["from"])) // STEP
+            why = f"{minutes} minutes, from {row['from']} on a unit each {STEP} minutes"
+            yield EmAddOn(row["code"], units, (), why, (told,) if told else ())
+
+
+def _may_be_longitudinal(em: Em, encounter: Encounter) -> bool:
+    return is_medicare(encounter) and em.code.startswith(("9920", "9921"))
+
+
+def _beside_25(em: Em, procedures: Sequence[Procedure]) -> bool:
+    """Whether modifier 25 is there for anything but preventive services and vaccines."""
+    excused = (*VACCINES, *PREVENTIVE_SERVICES, "906", "907")
+    return "25" in em.modifiers and not all(p.code.startswith(excused) for p in procedures)
+
+
+def separate_visit(em: Em, status: str) -> EmAddOn | None:
+    """The problem-oriented visit with modifier 25 beside a preventive one, where a problem took work of its own."""
+    worked = [item for item in em.problems.items if item.kind not in PART_OF_PREVENTIVE and item.kind != "time"]
+    if not worked or rank(em.level) < rank("low"):
+        return None
+    codes = [r for r in rows("em_codes.tsv") if r["family"] == f"office_{status}"]
+    chosen = [r for r in codes if rank(r["level"]) <= rank(em.level)][-1]
+    evidence = tuple(span for item in worked for span in item.evidence)
+    return EmAddOn(chosen["code"], 1, ("25",), "a problem was worked up beside the preventive visit", evidence)
