@@ -95,6 +95,55 @@ def code(
 
 
 @app.command()
+def gaps(
+    note: Annotated[Path, typer.Argument(help="A text file with one note, finished or not, or - for standard input.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
+    encounter: Annotated[Path | None, typer.Option(help="JSON file with the encounter's fields.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show what a note leaves open, as neutral questions to its author. No model but retrieval is started.
+
+    Example: `codeserve gaps examples/notes/cardiology_heart_failure.txt`
+    """
+    from codeserve.commands import ask_about
+
+    ask_about(note, encounter, config, as_json, console)
+
+
+@app.command()
+def validate(
+    claim: Annotated[
+        Path, typer.Argument(help="JSON with a claim as for /v1/validate-codes, or - for standard input.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Check the codes of a claim. Exits with 1 where a finding is an error. With a note in it, the models are started.
+
+    Example: `codeserve validate examples/claim.json`
+    """
+    from codeserve.commands import validate_claim
+
+    if not validate_claim(claim, config, as_json, console):
+        raise typer.Exit(1)
+
+
+@app.command()
+def hcc(
+    charts: Annotated[Path, typer.Argument(help="JSON Lines, a patient a line: person, prior_diagnoses, notes.")],
+    target: Annotated[Path, typer.Argument(help="JSON Lines, most to ask about first. It will hold patient ids.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Review charts for risk adjustment: HCC V28 and V24, score, what to recapture and what to ask about.
+
+    Example: `codeserve hcc examples/charts.jsonl review.jsonl`
+    """
+    from codeserve.commands import review_charts
+
+    review_charts(charts, target, config, console)
+
+
+@app.command()
 def batch(
     source: Annotated[Path, typer.Argument(help="JSON Lines, a request body a line.")],
     target: Annotated[Path, typer.Argument(help="JSON Lines, a response or a problem document a line, same order.")],

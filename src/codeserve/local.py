@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from codeserve.config import AppSettings
-from codeserve.errors import CodeserveError
+from codeserve.errors import CodeserveError, SetupError
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.reasoning.reasoner import Reasoner
 from codeserve.service import CodingService, load_knowledge
@@ -44,6 +44,31 @@ class LocalStages:
         except CodeserveError:
             return ("Reasoner",)
         return ()
+
+
+class QuickStages:
+    """Retrieval alone."""
+
+    def __init__(self, reasoner: Reasoner) -> None:
+        self._reasoner = reasoner
+
+    async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
+        raise SetupError("no tagger was started")
+
+    async def reason(self, questions: Sequence[Question], quick: bool = False) -> tuple[Answer, ...]:
+        if not quick:
+            raise SetupError("no LLM was started")
+        return await self._reasoner.answer(questions, llm=False, dense=False)
+
+    async def missing(self) -> tuple[str, ...]:
+        return ()
+
+
+def quick_service(settings: AppSettings) -> CodingService:
+    """A coding service for what needs neither the tagger nor the LLM: claims without a note, open questions, charts."""
+    from codeserve.deployments.loading import load_reasoner
+
+    return CodingService(load_knowledge(settings), settings.model_set, QuickStages(load_reasoner(settings.model_set)))
 
 
 @asynccontextmanager

@@ -138,6 +138,10 @@ class CodingService:
             found = to_gaps(coded.document, self._gaps(coded, encounter))
         return GapsResponse(document_id=request.document_id, documentation_gaps=found, model=self._models), timings
 
+    async def read_quickly(self, text: str, sent: schemas.Encounter) -> Coded:
+        """What the rules make of a note without the tagger and the LLM."""
+        return await self._read(text, sent, Timings(), quick=True)
+
     async def _read(self, text: str, sent: schemas.Encounter, timings: Timings, quick: bool = False) -> Coded:
         encounter, identifiers = to_encounter(sent)
         tag = None if quick else self._stages.tag

