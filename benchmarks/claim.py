@@ -58,7 +58,7 @@ def main() -> None:
         made_up(told.pairs).write(Path(folder))
         pairs = Pairs.open(Path(folder))
         info = TableInfo("ncci-ptp", "made up", None, None, "made up")
-        own = {name: [v for v in versions] for name, versions in Reference.load()._versions.items()}
+        own = {name: list(versions) for name, versions in Reference.load()._versions.items()}
         reference = Reference({**own, "ncci-ptp": [_Version(info, lambda: pairs)]})
         codesets = replace(CodeSets.load(ready(home()).tables), reference=reference)
         lines = [Line(code, (), 1, (1, 2)) for code in CODES]

@@ -3,6 +3,7 @@
 python scripts/coding_rules.py [FILE]
 """
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import sys

@@ -1,7 +1,8 @@
 """`codeserve hcc`: charts of many patients in, a review list out, the patient with most to ask about first.
 
 A chart is a line of JSON: `patient_id`, `person` (age, sex, dual_elgbl_cd, orec), `prior_diagnoses`, `notes` (each a
-`document_id`, `text` and `encounter`). Notes are read without the LLM. A broken line becomes a problem in its place and the rest goes on.
+`document_id`, `text` and `encounter`). Notes are read without the LLM. A broken line becomes a problem in its place and
+the rest goes on.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 CODE = r"[A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?"
 RANGE = re.compile(rf"\b({CODE})(?:\.?-*\s*(?:-|to)\s*({CODE}))?")
@@ -41,6 +42,7 @@ class CodeRange:
         return inside and (not self.pattern or re.match(self.pattern, bare) is not None)
 
 
+@lru_cache(maxsize=1 << 16)
 def _bare(code: str) -> str:
     return code.strip().upper().replace(".", "")
 
