@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from codeserve.rules.edits_words import say
-from codeserve.rules.em_modifiers import needed, separate_problem
+from codeserve.rules.em_modifiers import needed, part_of_procedure, separate_problem
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
 from codeserve.rules.mdm_problems import plain_kind
@@ -31,6 +31,8 @@ def visit_edits(
             "state the diagnoses of this visit in an assessment",
         )
     if em is None:
+        if part_of_procedure(diagnoses, procedures, encounter):
+            yield say("em-in-procedure", tuple(p.code for p in procedures if needed(p.code)))
         return
     yield from (say(rule, (em.code,)) for rule in em.notices)
     yield from _inferred(em, encounter)

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
-from codeserve.rules.em_modifiers import TELEHEALTH, em_modifiers
-from codeserve.rules.em_special import medicare_preventive, separate_visit, staff_visit, with_special
-from codeserve.rules.em_visit import Visit, has_visit, total_minutes, visit_of
+from codeserve.rules.em_modifiers import TELEHEALTH, em_modifiers, part_of_procedure
+from codeserve.rules.em_special import in_global_period, medicare_preventive, separate_visit, staff_visit, with_special
+from codeserve.rules.em_visit import Visit, has_visit, stated_age, total_minutes, visit_of
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank, two_of_three
 from codeserve.rules.mdm import assess
@@ -32,9 +32,14 @@ def decide_em(
     encounter: Encounter,
     entities: Sequence[Entity] = (),
 ) -> Em | None:
-    """The E/M code; None for an operative or procedure note and where nothing was assessed or done."""
+    """The E/M code; None for an operative or procedure note, where nothing was assessed or done, and where the visit is
+    part of a procedure or of its global period."""
     if not has_visit(document, encounter) or not (diagnoses or procedures):
         return None
+    if part_of_procedure(diagnoses, procedures, encounter) or in_global_period(document, diagnoses, encounter):
+        return None
+    if encounter.age is None:
+        encounter = replace(encounter, age=stated_age(document.text))
     visit = visit_of(document, encounter)
     elements = assess(document, entities, diagnoses, encounter, procedures)
     minutes, told = total_minutes(document, encounter)

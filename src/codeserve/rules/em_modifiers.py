@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.mdm_problems import plain_kind
+from codeserve.rules.reading import setting_of
 from codeserve.rules.results import Diagnosis, Procedure, Role
 from codeserve.rules.tables import rows
 
+LAST_SURGERY = "69991"
 TELEHEALTH = {"video": "95", "audio": "93"}
 
 
@@ -42,3 +44,10 @@ def separate_problem(diagnoses: Sequence[Diagnosis], procedures: Sequence[Proced
         d.role is Role.ASSESSED and d.sequence not in justified and plain_kind(d.code) != "administrative"
         for d in diagnoses
     )
+
+
+def part_of_procedure(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure], encounter: Encounter) -> bool:
+    """Whether all that was assessed is what a minor operation was for: the decision on it is part of it (NCCI Policy
+    Manual I.D). An emergency department's visit also rules out other things, so it stands."""
+    minor = [p for p in procedures if needed(p.code) == "25" and p.code < LAST_SURGERY]
+    return bool(minor) and setting_of(encounter) != "emergency" and not separate_problem(diagnoses, procedures)

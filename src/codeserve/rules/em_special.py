@@ -15,7 +15,7 @@ from codeserve.notes.spans import Span
 from codeserve.rules.em_visit import Visit, says, where
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
-from codeserve.rules.results import Element, Em, EmAddOn, Procedure
+from codeserve.rules.results import Diagnosis, Element, Em, EmAddOn, Procedure, Role
 from codeserve.rules.tables import rows
 
 STEP = 15  # minutes of one unit of prolonged service
@@ -23,8 +23,17 @@ MEDICARE = "medicare"
 STAFF = {"office_established": "99211", "emergency": "99281"}
 # Problems that a preventive visit looks after without work of its own.
 PART_OF_PREVENTIVE = frozenset({"stable_chronic", "self_limited", "stable_acute", "administrative", "not_addressed"})
+AFTERCARE = ("Z48", "Z47", "Z09", "Z98")
 VACCINES = ("9047", "9046", "90480", "G0008", "G0009", "G0010")
 PREVENTIVE_SERVICES = ("G04", "G01", "993", "77067", "G0296")
+
+
+def in_global_period(document: Document, diagnoses: Sequence[Diagnosis], encounter: Encounter) -> bool:
+    """Whether the visit is aftercare that the operation's payment covers: the note says so, and nothing else was
+    assessed (CMS Claims Processing Manual, chapter 12, section 40.1)."""
+    assessed = [d.code for d in diagnoses if d.role is Role.ASSESSED]
+    aftercare = bool(assessed) and all(code.startswith(AFTERCARE) for code in assessed)
+    return aftercare and says(document.text, "global") and encounter.service is None
 
 
 def is_medicare(encounter: Encounter) -> bool:

@@ -18,6 +18,7 @@ from codeserve.rules.tables import rows
 NO_VISIT = ("operative", "procedure")
 BY_STATUS = frozenset({"office", "home", "preventive", "video", "audio"})
 LONGEST = 600
+OLDEST = 120
 AFTER = 60
 
 
@@ -91,6 +92,16 @@ def where(text: str, sort: str) -> Span | None:
     """Their first place."""
     found = (pattern(r["pattern"]).search(text) for r in rows("em_words.tsv") if r["sort"] == sort)
     return next((Span(*match.span()) for match in found if match), None)
+
+
+def stated_age(text: str) -> int | None:
+    """The patient's age in years as the note states it first; None where it does not."""
+    row = next(r for r in rows("em_words.tsv") if r["sort"] == "age")
+    match = pattern(row["pattern"]).search(text)
+    if match is None:
+        return None
+    years = int(match["years"]) if match["years"] else int(match["months"] or 0) // 12
+    return years if years <= OLDEST else None
 
 
 def total_minutes(document: Document, encounter: Encounter) -> tuple[int | None, Span | None]:
