@@ -29,8 +29,8 @@ class Service:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def post(self, body: dict[str, Any], **headers: str) -> httpx.Response:
-        return httpx.post(f"{self.url}/v1/extract-codes", json=body, headers=headers, timeout=300, trust_env=False)
+    def post(self, body: dict[str, Any], path: str = "/v1/extract-codes", **headers: str) -> httpx.Response:
+        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=300, trust_env=False)
 
 
 def free_port() -> int:

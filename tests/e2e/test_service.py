@@ -143,3 +143,28 @@ def test_identifiers_are_in_no_log(service: Service) -> None:
     assert service.post(body).status_code == 200
     assert service.post({**body, "nope": 1}).status_code == 422
     assert canary.encode() not in service.log.read_bytes()
+
+
+def test_a_claim_is_held_against_its_note(service: Service, examples: dict[str, dict[str, Any]]) -> None:
+    note = examples["cardiology_heart_failure"]
+    coded = service.post(note).json()
+    own = [{"code": d["code"]} for d in coded["diagnosis_codes"] if d["role"] == "assessed"]
+    claim = {"text": note["text"], "encounter": note["encounter"], "diagnosis_codes": [*own, {"code": "L57.0"}]}
+    response = service.post(claim, "/v1/validate-codes")
+    assert response.status_code == 200
+    body = response.json()
+    unsupported = [f["codes"] for f in body["findings"] if f["rule"] == "support-diagnosis"]
+    assert unsupported == [["L57.0"]]
+    assert "icd10cm" in [table["name"] for table in body["tables"]]
+    alone = service.post({"diagnosis_codes": [{"code": "e119"}]}, "/v1/validate-codes").json()
+    assert "code-written" in [f["rule"] for f in alone["findings"]]
+
+
+def test_open_questions_of_a_note_that_is_being_written(service: Service) -> None:
+    text = "HPI: Twisted her ankle on the stairs.\nASSESSMENT AND PLAN:\n1. Ankle sprain. Brace, ice."
+    response = service.post({"text": text}, "/v1/documentation-gaps")
+    assert response.status_code == 200
+    gaps = {gap["kind"]: gap for gap in response.json()["documentation_gaps"]}
+    assert "side-missing" in gaps
+    assert all(text[e["start"] : e["end"]] == e["text"] for gap in gaps.values() for e in gap["evidence"])
+    assert "tag;" in response.headers["Server-Timing"]

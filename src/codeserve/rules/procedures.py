@@ -14,6 +14,7 @@ from codeserve.rules import details
 from codeserve.rules.doses import units
 from codeserve.rules.em_modifiers import TELEHEALTH
 from codeserve.rules.encounter import Encounter
+from codeserve.rules.procedure_extras import digit, following
 from codeserve.rules.results import Alternative, Diagnosis, Procedure, Role
 from codeserve.rules.services import Done, ProcedureTerms, done, professional
 from codeserve.rules.sizes import sized
@@ -50,7 +51,7 @@ def decide_procedures(
             decided = _procedure(chosen, service, answer, document, diagnoses, procedures)
             procedure = _placed(decided, visit, procedures)
             found.setdefault((procedure.code, procedure.modifiers), procedure)
-    return tuple(found.values())
+    return following(tuple(found.values()), document, visit, procedures)
 
 
 def _procedure(
@@ -93,7 +94,9 @@ def _placed(procedure: Procedure, visit: Encounter, procedures: Procedures) -> P
 
 def _sides(code: ProcedureCode, document: Document, service: Done) -> Iterator[str]:
     """RT, LT or 50 for a service on one of two sides (CMS Claims Processing Manual, chapter 4, section 20.6)."""
-    if "side" in code.needs:
+    if one := digit(code.code, service.sentence.of(document.text)):
+        yield one
+    elif "side" in code.needs:
         found = {detail.value for detail in details.find("side", document.text, service.sentence)}
         if found == {"right"}:
             yield "RT"
