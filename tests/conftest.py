@@ -17,10 +17,20 @@ from typing import Any
 import httpx
 import pytest
 
+from codeserve.codesets import CodeSets, store
+
 ROOT = Path(__file__).parents[1]
 NOTES = ROOT / "examples" / "notes"
 SHARED = ROOT.parent / "shared"
 START_S = 240
+
+
+@pytest.fixture(scope="session")
+def codesets(tmp_path_factory: pytest.TempPathFactory) -> CodeSets:
+    """The real code sets, built once."""
+    folder = tmp_path_factory.mktemp("codesets")
+    store.build(folder)
+    return CodeSets.load(folder)
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,11 @@ import pytest
 
 from codeserve import hcc
 from codeserve.api.schemas import Encounter
-from codeserve.codesets import CodeSets, store
+from codeserve.codesets import CodeSets
 from codeserve.errors import InvalidNote
 from codeserve.pipeline import Coded
 from codeserve.rules.results import Route
 from tests.rules.making import diagnosis, document
-
-
-@pytest.fixture(scope="module")
-def codesets(tmp_path_factory: pytest.TempPathFactory) -> CodeSets:
-    folder: Path = tmp_path_factory.mktemp("codesets")
-    store.build(folder)
-    return CodeSets.load(folder)
 
 
 async def read(text: str, encounter: Encounter) -> Coded:

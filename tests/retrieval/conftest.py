@@ -1,25 +1,16 @@
 """The real code sets with a search index of words alone, built once; a toy encoder for what needs vectors."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from codeserve.codesets import CodeSets
-from codeserve.codesets.store import build
 from codeserve.retrieval import text
 from codeserve.retrieval.entries import diagnosis_entries, procedure_entries
 from codeserve.retrieval.index import Index, Vectors, build_index
 from codeserve.retrieval.lexicon import Lexicon
 from codeserve.retrieval.retriever import Retriever
-
-
-@pytest.fixture(scope="session")
-def codesets(tmp_path_factory: pytest.TempPathFactory) -> CodeSets:
-    folder: Path = tmp_path_factory.mktemp("codesets")
-    build(folder)
-    return CodeSets.load(folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,0 @@
-from tests.codesets.conftest import codesets
-
-__all__ = ["codesets"]
