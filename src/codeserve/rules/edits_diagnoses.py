@@ -15,6 +15,7 @@ from codeserve.rules import edits_tabular as tabular
 from codeserve.rules.edits_case import Case
 from codeserve.rules.edits_words import say
 from codeserve.rules.results import Finding, Role
+from codeserve.rules.stems import Stems
 from codeserve.rules.tables import rows
 
 SHOWN = 6  # codes that a suggestion names, at most
@@ -25,7 +26,6 @@ def diagnosis_edits(case: Case) -> Iterator[Finding]:
     yield from _known(case)
     yield from _twice(case)
     yield from _excludes(case)
-    yield from _never_together(case)
     yield from _side(case)
     yield from _two_sides(case)
     yield from _integral_symptoms(case)
@@ -50,36 +50,44 @@ def _twice(case: Case) -> Iterator[Finding]:
 
 
 def _excludes(case: Case) -> Iterator[Finding]:
+    """What excludes each other, by the list's notes; pairs that never_together.tsv bars are told apart."""
     codes = list(dict.fromkeys(d.code for d in case.diagnoses))
-    first = {code: tabular.excludes1(case.icd, code) for code in codes}
-    second = {code: tabular.excludes2(case.icd, code) for code in codes} if len(codes) <= EXCLUDES2 else {}
-    for one, other in combinations(codes, 2):
-        if tabular.named(first[one], other) or tabular.named(first[other], one):
-            if not _apart(one, other):
-                yield say("icd-excludes1", (one, other))
-        elif second and (tabular.named(second[one], other) or tabular.named(second[other], one)):
-            yield say("icd-excludes2", (one, other))
-
-
-def _never_together(case: Case) -> Iterator[Finding]:
-    codes = list(dict.fromkeys(d.code for d in case.diagnoses))
+    notes = {code: tabular.instructions(case.icd, code) for code in codes}
+    few = len(codes) <= EXCLUDES2
     for one, other in combinations(codes, 2):
         if row := _apart(one, other):
             yield say("icd-never-together", (one, other), why=row["why"], section=row["source"])
+        elif notes[one].excludes1.name(other) or notes[other].excludes1.name(one):
+            yield say("icd-excludes1", (one, other))
+        elif few and (notes[one].excludes2.name(other) or notes[other].excludes2.name(one)):
+            yield say("icd-excludes2", (one, other))
+
+
+def _apart(one: str, other: str) -> dict[str, str] | None:
+    """The row of never_together.tsv that bars two different codes, or None."""
+    (first, second), (others_first, others_second) = _bars(one), _bars(other)
+    barred = (first & others_second) | (others_first & second)
+    return rows("never_together.tsv")[min(barred)] if barred else None
 
 
 @lru_cache(maxsize=8192)
-def _apart(one: str, other: str) -> dict[str, str] | None:
-    """The row of never_together.tsv that bars two different codes, or None."""
-    return next((row for row in rows("never_together.tsv") if _fits(row, one, other) or _fits(row, other, one)), None)
+def _bars(code: str) -> tuple[frozenset[int], frozenset[int]]:
+    """The places of the rows whose first, and whose second, a code fits."""
+    first, second = _barring()
+    table = rows("never_together.tsv")
+    fitting = (
+        place for place in second.of(code) if not code.startswith(tuple((table[place]["but"] or "-").split("|")))
+    )
+    return frozenset(first.of(code)), frozenset(fitting)
 
 
-def _fits(row: dict[str, str], one: str, other: str) -> bool:
-    """ "=" for the second stands for the first's own stem: two different codes below it."""
-    second = row["first"] if row["second"] == "=" else row["second"]
-    but = tuple((row["but"] or "-").split("|"))
-    apart = one.startswith(tuple(row["first"].split("|"))) and other.startswith(tuple(second.split("|")))
-    return one != other and apart and not other.startswith(but)
+@lru_cache(maxsize=1)
+def _barring() -> tuple[Stems[int], Stems[int]]:
+    """The places of the rows by the beginnings of their first and of their second; "=" is the same as the first."""
+    table = list(enumerate(rows("never_together.tsv")))
+    first = ((stem, place) for place, row in table for stem in row["first"].split("|"))
+    seconds = ((place, row["first"] if row["second"] == "=" else row["second"]) for place, row in table)
+    return Stems(first), Stems((stem, place) for place, stems in seconds for stem in stems.split("|"))
 
 
 def _side(case: Case) -> Iterator[Finding]:
@@ -118,5 +126,9 @@ def _integral_symptoms(case: Case) -> Iterator[Finding]:
 
 @lru_cache(maxsize=8192)
 def _symptoms_of(code: str) -> tuple[tuple[tuple[str, ...], str], ...]:
-    found = (r for r in rows("integral_symptoms.tsv") if code.startswith(r["diagnosis"]))
-    return tuple((tuple(r["symptoms"].split()), r["source"]) for r in found)
+    return _symptoms().of(code)
+
+
+@lru_cache(maxsize=1)
+def _symptoms() -> Stems[tuple[tuple[str, ...], str]]:
+    return Stems((r["diagnosis"], (tuple(r["symptoms"].split()), r["source"])) for r in rows("integral_symptoms.tsv"))

@@ -14,6 +14,7 @@ from codeserve.rules import edits_tabular as tabular
 from codeserve.rules.edits_case import Case
 from codeserve.rules.edits_words import say
 from codeserve.rules.results import Diagnosis, Finding, Role
+from codeserve.rules.stems import Stems
 from codeserve.rules.tables import rows
 
 MANIFESTATION = "in diseases classified elsewhere"
@@ -48,8 +49,12 @@ def _only_first(case: Case) -> Iterator[Finding]:
 
 @lru_cache(maxsize=8192)
 def _place(code: str, place: str) -> dict[str, str] | None:
-    fitting = (r for r in rows("sequence.tsv") if r["place"] == place and code.startswith(r["stem"]))
-    return next(fitting, None)
+    return next((row for row in _sequence().of(code) if row["place"] == place), None)
+
+
+@lru_cache(maxsize=1)
+def _sequence() -> Stems[dict[str, str]]:
+    return Stems((row["stem"], row) for row in rows("sequence.tsv"))
 
 
 @lru_cache(maxsize=8192)
@@ -61,22 +66,22 @@ def _code_first(case: Case) -> Iterator[Finding]:
     """Where a "code first" note names codes: one of them that stands behind is out of order; a manifestation without
     any of them lacks its cause, and so may what asks for an underlying condition."""
     for d in case.diagnoses:
-        ranges = tabular.code_first(case.icd, d.code)
-        causes = [o for o in case.diagnoses if o.code != d.code and tabular.named(ranges, o.code)] if ranges else []
+        ranges = tabular.instructions(case.icd, d.code).code_first
+        causes = [o for o in case.diagnoses if o.code != d.code and ranges.name(o.code)] if ranges else []
         behind = [o.code for o in causes if o.sequence > d.sequence]
         if behind and len(behind) == len(causes):
             yield say("icd-code-first", (d.code, *behind), cause=behind[0], code=d.code)
         if ranges and not causes and _manifestation(case.icd, d.code):
             yield say("icd-manifestation-alone", (d.code,))
-        elif ranges and not causes and tabular.wants_underlying(case.icd, d.code):
+        elif ranges and not causes and tabular.instructions(case.icd, d.code).wants_underlying:
             yield say("icd-code-first-missing", (d.code,), code=d.code)
 
 
 def _additional(case: Case) -> Iterator[Finding]:
     """A code that must be added after another: absent, or listed before it."""
     for d in case.diagnoses:
-        for note, ranges in tabular.additional(case.icd, d.code):
-            named = [o for o in case.diagnoses if o.code != d.code and tabular.named(ranges, o.code)]
+        for note, ranges in tabular.instructions(case.icd, d.code).additional:
+            named = [o for o in case.diagnoses if o.code != d.code and ranges.name(o.code)]
             before = [o.code for o in named if o.sequence < d.sequence]
             if not named:
                 yield say("icd-use-additional", (d.code,), note=note)
@@ -85,4 +90,4 @@ def _additional(case: Case) -> Iterator[Finding]:
 
 
 def _told_by_code_first(case: Case, before: list[str], code: str) -> bool:
-    return any(tabular.named(tabular.code_first(case.icd, one), code) for one in before)
+    return any(tabular.instructions(case.icd, one).code_first.name(code) for one in before)

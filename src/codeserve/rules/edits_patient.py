@@ -13,6 +13,7 @@ from codeserve.rules.edits_case import Case
 from codeserve.rules.edits_words import say
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.results import Finding
+from codeserve.rules.stems import Stems
 from codeserve.rules.tables import rows
 
 
@@ -34,7 +35,12 @@ def _unusual(kind: str, code: str, limits: tuple[dict[str, str], ...], encounter
 
 @lru_cache(maxsize=8192)
 def _limits_of_diagnosis(code: str) -> tuple[dict[str, str], ...]:
-    return tuple(row for row in rows("sex_age.tsv") if code.startswith(row["stem"]))
+    return _sex_and_age().of(code)
+
+
+@lru_cache(maxsize=1)
+def _sex_and_age() -> Stems[dict[str, str]]:
+    return Stems((row["stem"], row) for row in rows("sex_age.tsv"))
 
 
 @lru_cache(maxsize=8192)

@@ -6,13 +6,15 @@ Source: ICD-10-CM Official Guidelines, section I.A.12 to I.A.17; the CDC's tabul
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 from codeserve.codesets.icd10cm import Icd10cm
 from codeserve.codesets.ranges import CodeRange, parse_ranges
 
 KEPT = 16384  # answers a kind of note: a release has 75,000 billable codes, an office uses a few thousand
-Ranges = tuple[CodeRange, ...]
+Notes = tuple[str, ...]
 # Words that make an instruction one for some patients only.
 _CONDITION = re.compile(r"\b(?:if|any|when|where|such as|to (?:identify|specify) (?:any|the associated))\b", re.I)
 _UNDERLYING = re.compile(r"(?:the )?underlying\b", re.I)
@@ -22,44 +24,93 @@ _WHERE_KNOWN = ("B95", "B96", "B97", "T", "V", "W", "X", "Y", "Z3A")
 _parsed = lru_cache(maxsize=KEPT)(parse_ranges)
 
 
-def _ranges(notes: tuple[str, ...]) -> Ranges:
-    return tuple(r for note in notes for r in _parsed(note))
+class Named:
+    """The codes that some notes name. Most ranges are one line of the list and what is below it: those are looked up by
+    their beginning, the others compared one by one."""
+
+    __slots__ = ("_lengths", "_others", "_stems")
+
+    def __init__(self, ranges: Iterable[CodeRange] = ()) -> None:
+        unique = dict.fromkeys(ranges)
+        self._stems = frozenset(r.first for r in unique if r.first == r.last and not r.pattern)
+        self._others = tuple(r for r in unique if r.first != r.last or r.pattern)
+        self._lengths = tuple(sorted({len(stem) for stem in self._stems}))
+
+    def __bool__(self) -> bool:
+        return bool(self._stems or self._others)
+
+    def name(self, code: str) -> bool:
+        bare = code.replace(".", "")
+        for length in self._lengths:
+            if bare[:length] in self._stems:
+                return True
+        return any(r.matches(bare) for r in self._others)
+
+
+NOTHING = Named()
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """What the notes of a line of the list, and of those above it, say about other codes.
+
+    `excludes1` and `code_first` hold from the chapter down (I.A.12.a); `excludes2` and `additional` from the category
+    down, since those of blocks and chapters name half of the classification. `wants_underlying`: a "code first" note
+    asks for the underlying condition of every patient. `additional`: each unconditional "use additional code" note
+    with the codes that it names.
+    """
+
+    excludes1: Named = NOTHING
+    excludes2: Named = NOTHING
+    code_first: Named = NOTHING
+    wants_underlying: bool = False
+    additional: tuple[tuple[str, Named], ...] = ()
 
 
 @lru_cache(maxsize=KEPT)
-def excludes1(icd: Icd10cm, code: str) -> Ranges:
-    """From the code's own line up to its chapter (I.A.12.a)."""
-    return _ranges(icd.inherited(code, "excludes1"))
+def instructions(icd: Icd10cm, code: str) -> Instructions:
+    """Nothing for an unknown code."""
+    excludes2, additional = (_from_category(icd, code, kind) for kind in ("excludes2", "useAdditionalCode"))
+    return _compiled(icd.inherited(code, "excludes1"), excludes2, icd.inherited(code, "codeFirst"), additional)
+
+
+def _from_category(icd: Icd10cm, code: str, kind: str) -> Notes:
+    """The notes of the lines from a code up to its category, without those of block and chapter."""
+    notes = icd.inherited(code, kind)
+    return notes[: max(0, len(notes) - _above_category(icd, code[:3], kind))] if notes else ()
 
 
 @lru_cache(maxsize=KEPT)
-def excludes2(icd: Icd10cm, code: str) -> Ranges:
-    """Of the code's own lines up to its category: those of blocks and chapters name half of the classification."""
-    return _ranges(tuple(note for line in _category_lines(icd, code) for note in _own(icd, line, "excludes2")))
+def _above_category(icd: Icd10cm, category: str, kind: str) -> int:
+    """How many notes the lines above a category have."""
+    return len(icd.inherited(next(iter(icd.ancestors(category)), ""), kind))
 
 
 @lru_cache(maxsize=KEPT)
-def code_first(icd: Icd10cm, code: str) -> Ranges:
-    return _ranges(icd.inherited(code, "codeFirst"))
+def _compiled(excludes1: Notes, excludes2: Notes, code_first: Notes, additional: Notes) -> Instructions:
+    """Once for all codes that share their notes."""
+    return Instructions(
+        _named(excludes1),
+        _named(excludes2),
+        _named(code_first),
+        any(_wants_underlying(note) for note in code_first),
+        tuple(_additional(additional)),
+    )
 
 
-@lru_cache(maxsize=KEPT)
-def wants_underlying(icd: Icd10cm, code: str) -> bool:
-    """Whether a "code first" note asks for the underlying condition of every patient."""
-    notes = icd.inherited(code, "codeFirst")
-    return any(_UNDERLYING.match(note) and "applicable" not in note and "if " not in note for note in notes)
+def _named(notes: Iterable[str]) -> Named:
+    return Named(r for note in notes for r in _parsed(note))
 
 
-@lru_cache(maxsize=KEPT)
-def additional(icd: Icd10cm, code: str) -> tuple[tuple[str, Ranges], ...]:
-    """What "use additional code" asks for without a condition: each note with the codes that it names."""
-    notes = (note for line in _category_lines(icd, code) for note in _own(icd, line, "useAdditionalCode"))
-    asked = ((note, _parsed(note)) for note in notes if note.startswith("code") and not _CONDITION.search(note))
-    return tuple((note, r) for note, r in asked if r and not any(x.first.startswith(_WHERE_KNOWN) for x in r))
+def _wants_underlying(note: str) -> bool:
+    return bool(_UNDERLYING.match(note)) and "applicable" not in note and "if " not in note
 
 
-def named(ranges: Ranges, code: str) -> bool:
-    return any(r.matches(code) for r in ranges)
+def _additional(notes: Iterable[str]) -> Iterator[tuple[str, Named]]:
+    for note in notes:
+        ranges = _parsed(note) if note.startswith("code") and not _CONDITION.search(note) else ()
+        if ranges and not any(r.first.startswith(_WHERE_KNOWN) for r in ranges):
+            yield note, Named(ranges)
 
 
 @lru_cache(maxsize=KEPT)
@@ -92,13 +143,3 @@ def _not_listed(icd: Icd10cm, code: str) -> tuple[str, str, tuple[str, ...]]:
             return "seventh-invalid", stem, icd.leaves(stem)
         break
     return "unknown", code, ()
-
-
-def _category_lines(icd: Icd10cm, code: str) -> list[str]:
-    lines = [code, *icd.ancestors(code)]
-    return [one for one in lines if (line := icd.get(one)) and line.kind not in ("chapter", "block")]
-
-
-def _own(icd: Icd10cm, code: str, kind: str) -> tuple[str, ...]:
-    line = icd.get(code)
-    return line.notes.get(kind, ()) if line else ()
