@@ -12,17 +12,18 @@ from codeserve.api.schemas import Encounter
 from codeserve.codesets import CodeSets
 from codeserve.errors import InvalidNote
 from codeserve.pipeline import Coded
+from codeserve.rules.encounter import Encounter as Visit
 from codeserve.rules.results import Route
 from tests.rules.making import diagnosis, document
 
 
 async def read(text: str, encounter: Encounter) -> Coded:
     found = (diagnosis("E11.9"),) if "diabetes" in text else ()
-    return Coded(document(text), (), found, (), None, (), Route("review", 0.95, ()))
+    return Coded(document(text), Visit(), (), found, (), None, (), Route("review", 0.95, ()))
 
 
 def reviewed(codesets: CodeSets, **chart: Any) -> dict[str, Any]:
-    return asyncio.run(hcc.review(json.dumps(chart).encode(), read, codesets, 10_000))
+    return asyncio.run(hcc.review(json.dumps(chart).encode(), read, codesets.icd.description, 10_000))
 
 
 def test_a_patient_is_put_together_from_notes_and_earlier_codes(codesets: CodeSets) -> None:

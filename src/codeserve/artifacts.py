@@ -7,9 +7,11 @@ name, so what is found is current.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -37,18 +39,40 @@ class Step:
 
     def run(self, progress: Progress) -> None:
         """Build and rename into place; leaves nothing behind when it fails."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{self.name}-", dir=self.folder.parent))
-        try:
-            self.build(unfinished, progress)
-            unfinished.chmod(0o755)
+        with unfinished(self.folder.parent, self.name) as folder:
+            self.build(folder, progress)
             try:
-                unfinished.rename(self.folder)
+                folder.rename(self.folder)
             except OSError:
                 if not self.ready:  # else another process was first, with the same content
                     raise
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def unfinished(parent: Path, name: str) -> Iterator[Path]:
+    """An empty folder in `parent` to fill and rename into its place; what is left of it is removed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+    try:
+        folder.chmod(0o755)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_whole(path: Path, lines: Iterable[bytes], mode: int = 0o600) -> None:
+    """Put the lines into a file: all of them on the disk, or what was there stays. Its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(line + b"\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).chmod(mode)
+        Path(beside).replace(path)
+    finally:
+        Path(beside).unlink(missing_ok=True)
 
 
 def digest(parts: Iterable[Path | str]) -> str:

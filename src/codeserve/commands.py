@@ -27,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codeserve import batch
-from codeserve.api.parse import parse_request
+from codeserve.api.parse import parse, parse_request
 from codeserve.api.problems import problem_of
 from codeserve.config import AppSettings, home
 from codeserve.deployments.cluster import read_config, settings_of
@@ -69,11 +69,7 @@ def code_one(note: Path, encounter: Path | None, config: Path, as_json: bool, co
             async with local_service(settings) as service:
                 return (await service.code(request)).model_dump_json().encode()
 
-    answer = orjson.loads(asyncio.run(run()))
-    if as_json:
-        sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
-    else:
-        show(answer, console)
+    _print(orjson.loads(asyncio.run(run())), as_json, lambda answer: show(answer, console))
 
 
 def code_many(source: Path, target: Path, resume: bool, concurrency: int, config: Path, console: Console) -> None:
@@ -107,7 +103,6 @@ def code_many(source: Path, target: Path, resume: bool, concurrency: int, config
 
 def ask_about(note: Path, encounter: Path | None, config: Path, as_json: bool, console: Console) -> None:
     """Print what a note leaves open."""
-    from codeserve.api.parse import parse
     from codeserve.api.schemas_checks import GapsRequest
     from codeserve.local import quick_service
     from codeserve.present import show_gaps
@@ -120,7 +115,6 @@ def ask_about(note: Path, encounter: Path | None, config: Path, as_json: bool, c
 
 def validate_claim(file: Path, config: Path, as_json: bool, console: Console) -> bool:
     """Print the findings about a claim; whether none is an error. With a note the models are started."""
-    from codeserve.api.parse import parse
     from codeserve.api.schemas_checks import ValidateRequest, ValidateResponse
     from codeserve.local import local_service, quick_service
     from codeserve.present import show_claim
@@ -153,14 +147,11 @@ def _print(body: dict[str, Any], as_json: bool, show_it: Callable[[dict[str, Any
 def review_charts(source: Path, target: Path, config: Path, console: Console) -> None:
     """Write the review list of many patients; print the head of it."""
     from codeserve import hcc
-    from codeserve.codesets import CodeSets
     from codeserve.local import quick_service
-    from codeserve.setup import ready
 
     if not source.is_file():
         raise InvalidNote(f"there is no file {source}")
     settings = load(config)
-    codesets = CodeSets.load(ready(home()).tables, home())
     lines = [line for line in source.read_bytes().splitlines() if line.strip()]
 
     async def run() -> list[dict[str, Any]]:
@@ -170,7 +161,7 @@ def review_charts(source: Path, target: Path, config: Path, console: Console) ->
             task = bar.add_task("patients", total=len(lines))
             for number, line in enumerate(lines, 1):
                 try:
-                    one = await hcc.review(line, service.read_quickly, codesets, settings.gateway.max_text_chars)
+                    one = await hcc.review(line, service.read_quickly, service.name_of, settings.gateway.max_text_chars)
                 except CodeserveError as error:
                     one = hcc.problem(error, number)
                 done.append(one)
@@ -277,7 +268,7 @@ def list_imports(console: Console) -> None:
 
     codesets = CodeSets.load(ready(home()).tables, home())
     table = Table("table", "version", "from", "to", "source", title="In force", title_justify="left")
-    own = (releases.info(codesets.icd), *(release.period for release in codesets.other_releases))
+    own = (releases.period(codesets.icd.version), *(release.period for release in codesets.other_releases))
     for info in (*own, *codesets.reference.tables):
         table.add_row(info.name, info.version, str(info.effective or "any"), str(info.until or "any"), info.source)
     console.print(table)

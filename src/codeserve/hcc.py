@@ -7,8 +7,6 @@ the rest goes on.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,10 +15,9 @@ import orjson
 from pydantic import Field
 
 from codeserve.api.checks import diagnosis_code
-from codeserve.api.convert import to_encounter
 from codeserve.api.parse import parse
 from codeserve.api.schemas import DiagnosisCodeText, Encounter, Identifier, NoteText, Request
-from codeserve.codesets import CodeSets
+from codeserve.artifacts import write_whole
 from codeserve.errors import CodeserveError
 from codeserve.pipeline import Coded
 from codeserve.rules.reading import Reading
@@ -51,8 +48,11 @@ class Chart(Request):
     notes: list[ChartNote] = Field(default_factory=list, max_length=1000)
 
 
-async def review(line: bytes, read: Read, codesets: CodeSets, max_text_chars: int) -> dict[str, Any]:
-    """One patient's line of the list. Raises CodeserveError for a line that is no chart, and what `read` raises."""
+async def review(line: bytes, read: Read, describe: Callable[[str], str], max_text_chars: int) -> dict[str, Any]:
+    """One patient's line of the list; `describe` takes a code to its name.
+
+    Raises CodeserveError for a line that is no chart, and what `read` raises.
+    """
     chart = parse(Chart, line, max_text_chars)
     person = Person(**chart.person.model_dump())
     codes: dict[str, None] = {}
@@ -61,10 +61,9 @@ async def review(line: bytes, read: Read, codesets: CodeSets, max_text_chars: in
         coded = await read(note.text, note.encounter)
         if note.encounter.modality != AUDIO:
             codes.update((d.code, None) for d in coded.diagnoses if d.role in (Role.ASSESSED, Role.STATUS))
-        encounter, _ = to_encounter(note.encounter)
-        seen.append((note.document_id, coded, Reading.of(coded.document, coded.entities, encounter)))
+        seen.append((note.document_id, coded, Reading.of(coded.document, coded.entities, coded.encounter)))
     prior = tuple(diagnosis_code(code) for code in chart.prior_diagnoses)
-    asked = [_question(one) for one in recapture(tuple(codes), prior, person, _describe(codesets))]
+    asked = [_question(one) for one in recapture(tuple(codes), prior, person, describe)]
     asked += [
         _question(one, document_id, coded) for document_id, coded, reading in seen for one in suspected(reading, codes)
     ]
@@ -97,16 +96,8 @@ def ranked(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def write(target: Path, lines: Iterable[dict[str, Any]]) -> None:
-    """JSON Lines, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(prefix=".review-", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.writelines(orjson.dumps(line) + b"\n" for line in lines)
-        Path(unfinished).replace(target)
-    except BaseException:
-        Path(unfinished).unlink(missing_ok=True)
-        raise
+    """JSON Lines, whole or not at all; readable by its owner only."""
+    write_whole(target, (orjson.dumps(line) for line in lines))
 
 
 def problem(error: CodeserveError, number: int) -> dict[str, Any]:
@@ -118,7 +109,3 @@ def _question(one: Suspect, document_id: str = "", coded: Coded | None = None) -
     evidence = [{"document_id": document_id, "start": span.start, "end": span.end} for span in spans]
     told = {"kind": one.kind, "question": one.question, "codes": one.codes, "weight": one.weight, "source": one.source}
     return {**told, "evidence": evidence}
-
-
-def _describe(codesets: CodeSets) -> Callable[[str], str]:
-    return lambda code: codesets.icd.description(code) if code in codesets.icd else ""

@@ -57,6 +57,7 @@ class Coded:
     """Everything that the rules made of one note; spans index `document.text`."""
 
     document: Document
+    encounter: Encounter
     entities: tuple[Entity, ...]
     diagnoses: tuple[Diagnosis, ...]
     procedures: tuple[Procedure, ...]
@@ -114,7 +115,7 @@ async def code_note(
         em = decide_em(document, diagnoses, procedures, encounter, entities)
         findings = check(diagnoses, procedures, em, encounter, codesets, knowledge.payer_rules)
         routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)
-    return Coded(document, entities, diagnoses, procedures, em, findings, routed)
+    return Coded(document, encounter, entities, diagnoses, procedures, em, findings, routed)
 
 
 async def _entities(document: Document, knowledge: Knowledge, tag: Tag | None) -> tuple[Entity, ...]:

@@ -21,7 +21,6 @@ from codeserve.reasoning.questions import Answer, Question
 from codeserve.retrieval.lexicon import Lexicon
 from codeserve.rules.claim import validate
 from codeserve.rules.claim_support import Note
-from codeserve.rules.encounter import Encounter
 from codeserve.rules.gaps import Gap, find_gaps
 from codeserve.rules.payer_rules import PayerRules
 from codeserve.rules.procedures import ProcedureTerms
@@ -101,7 +100,6 @@ class CodingService:
         if request.model_version is not None and request.model_version not in self.known_models():
             raise NotFound("there is no such model_version", field="model_version", hint="see GET /v1/models")
         timings = Timings()
-        encounter, _ = to_encounter(request.encounter)
         coded = await self._read(request.text, request.encounter, timings)
         with timings.stage("assemble"):
             response = to_response(
@@ -113,7 +111,7 @@ class CodingService:
                 findings=coded.findings,
                 route=coded.route,
                 models=self._models,
-                gaps=self._gaps(coded, encounter) if request.options.include_gaps else None,
+                gaps=self._gaps(coded) if request.options.include_gaps else None,
             )
         return response, timings
 
@@ -132,10 +130,9 @@ class CodingService:
     async def gaps(self, request: GapsRequest) -> tuple[GapsResponse, Timings]:
         """What a note leaves open, read without the LLM: quick enough for a note that is being written."""
         timings = Timings()
-        encounter, _ = to_encounter(request.encounter)
         coded = await self._read(request.text, request.encounter, timings, quick=True)
         with timings.stage("gaps"):
-            found = to_gaps(coded.document, self._gaps(coded, encounter))
+            found = to_gaps(coded.document, self._gaps(coded))
         return GapsResponse(document_id=request.document_id, documentation_gaps=found, model=self._models), timings
 
     async def read_quickly(self, text: str, sent: schemas.Encounter) -> Coded:
@@ -148,14 +145,14 @@ class CodingService:
         reason = partial(self._stages.reason, quick=quick)
         return await pipeline.code_note(text, identifiers, encounter, self._knowledge, tag, reason, timings)
 
-    def _gaps(self, coded: Coded, encounter: Encounter) -> tuple[Gap, ...]:
+    def _gaps(self, coded: Coded) -> tuple[Gap, ...]:
         return find_gaps(
             coded.document,
             coded.entities,
             coded.diagnoses,
             coded.procedures,
             coded.em,
-            encounter,
+            coded.encounter,
             self._knowledge.codesets,
         )
 
@@ -175,6 +172,11 @@ class CodingService:
 
     def known_models(self) -> Collection[str]:
         return (self._model_set.name, *self._model_set.aliases)
+
+    def name_of(self, code: str) -> str:
+        """What a diagnosis is called; empty for a code that does not exist."""
+        icd = self._knowledge.codesets.icd
+        return icd.description(code) if code in icd else ""
 
     def describe(self, code: str) -> schemas.CodeInfo | None:
         info = self._knowledge.codesets.describe(code)

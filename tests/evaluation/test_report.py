@@ -17,6 +17,7 @@ from codeserve.notes.document import Document, Section, SectionKind
 from codeserve.notes.spans import Span
 from codeserve.pipeline import Coded
 from codeserve.reasoning.questions import Answer, Candidate, Judged, System
+from codeserve.rules.encounter import Encounter
 from codeserve.rules.results import Diagnosis, Role, Route
 from codeserve.tagging.entities import Assertion
 
@@ -40,7 +41,7 @@ def outcome(codesets: CodeSets, name: str, gold: tuple[str, ...], suggested: tup
     whole = Span(0, len(TEXT))
     places = range(len(TEXT)), range(1, len(TEXT) + 1)
     document = Document(TEXT, TEXT, *places, (Section(SectionKind.ASSESSMENT, whole, whole),))
-    coded = Coded(document, (), suggested, (), None, (), Route("review", 0.95, ()))
+    coded = Coded(document, Encounter(), (), suggested, (), None, (), Route("review", 0.95, ()))
     note = Note(name, {"text": TEXT}, Gold(gold, status=("Z79.4",), services=()), "held", "office")
     return Outcome(note, coded, tuple(asked(codesets, d.code) for d in suggested), {})
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codeserve.artifacts import write_whole
 from codeserve.errors import Forbidden, SetupError, Unauthorized
 
 ENVIRONMENT = "CODESERVE_API_KEYS"
@@ -100,18 +99,7 @@ def revoke(path: Path, name: str) -> bool:
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    """Whole or not at all, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".keys-", dir=path.parent)  # made with mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, (line.encode() for line in lines))
 
 
 def _digest(secret: str) -> str:

@@ -11,13 +11,13 @@ from importlib.resources import files
 
 from pydantic_core import PydanticCustomError
 
+from codeserve.codesets import icd10cm
 from codeserve.codesets.icd10cm import normalise_code
 
 EARLIEST_SERVICE = date(1990, 1, 1)
 OLDEST_AGE = 130
 NPI_PREFIX = "80840"  # "80" health applications, "840" the United States: CMS, NPI check digit calculation
 
-ICD10CM = re.compile(r"[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?", re.ASCII)
 PROCEDURE = re.compile(r"\d{4}[0-9A-Z]|[A-V]\d{4}", re.ASCII)
 MODIFIER = re.compile(r"[A-Z0-9]{2}", re.ASCII)
 MODIFIERS = re.compile(r"(?:-[A-Z0-9]{2})*")
@@ -60,7 +60,7 @@ def npi(number: str) -> str:
 
 def diagnosis_code(code: str) -> str:
     """The code with its dot, in capitals. Whether it exists is not asked: history may hold retired codes."""
-    if not ICD10CM.fullmatch(code.strip().upper()):
+    if not icd10cm.FORM.fullmatch(code.strip().upper()):
         raise refuse("diagnosis_code", "Should have the form of an ICD-10-CM code, like E11.9")
     return normalise_code(code)
 
@@ -93,7 +93,7 @@ def billing_code(code: str) -> str:
     base = plain[:5]
     if PROCEDURE.fullmatch(base) and MODIFIERS.fullmatch(plain[5:]):
         return plain
-    if not ICD10CM.fullmatch(plain):
+    if not icd10cm.FORM.fullmatch(plain):
         raise refuse("billing_code", "Should have the form of an ICD-10-CM, CPT or HCPCS code")
     return plain
 

@@ -7,9 +7,7 @@ reason.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from codeserve.artifacts import write_whole
 from codeserve.codesets.concepts import Concepts
 from codeserve.errors import SetupError
 
@@ -101,17 +100,8 @@ def read(file: Path, concepts: Concepts) -> Report:
 
 def write(report: Report, home: Path) -> Path:
     """Put the rows beneath `home`, in place of an earlier import of the same file; all of them or none."""
-    folder = home / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{report.name}.tsv"
-    handle, unfinished = tempfile.mkstemp(prefix=f".{report.name}-", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.writelines(f"{line}\n" for line in _lines(report))
-        Path(unfinished).chmod(0o644)
-        Path(unfinished).replace(target)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
+    target = home / FOLDER / f"{report.name}.tsv"
+    write_whole(target, (line.encode() for line in _lines(report)), mode=0o644)
     return target
 
 

@@ -114,6 +114,11 @@ class Concepts:
         """The concept of a billable code; None for anything else."""
         return self._by_code.get(code) or self._by_code.get(normalise_code(code))
 
+    def leaves_side_open(self, code: str) -> bool:
+        """Whether a code says no side where codes of its concept do (guideline I.B.13)."""
+        concept = self.of(code)
+        return bool(concept and concept.sided and all(m.side is None for m in concept.members if m.code == code))
+
     def all(self) -> tuple[Concept, ...]:
         """In the order of the tabular list."""
         return self._all

@@ -25,6 +25,7 @@ from codeserve.errors import SetupError
 
 PACKAGE = "simple_icd_10_cm"
 FILE = "icd10cm.json"
+FORM = re.compile(r"[A-Z]\d[0-9A-Z](?:\.?[0-9A-Z]{1,4})?", re.ASCII)  # of a code, with or without its dot
 MONTHS = tuple(calendar.month_name)[1:]
 
 # The notes that are kept, by the tabular list's own names for them.

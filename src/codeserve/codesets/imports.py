@@ -7,7 +7,6 @@ leaves what was in force. Every attempt is a line of imports.jsonl: files, hash,
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from codeserve.artifacts import unfinished
 from codeserve.codesets import official
 from codeserve.codesets.files import sha256
 from codeserve.codesets.official import Entry, Refused
@@ -148,22 +148,17 @@ def _rows_before(home: Path, kind: Kind) -> int:
 
 
 def _write(home: Path, kind: Kind, entries: Sequence[Entry], report: Report) -> None:
-    folder = home / FOLDER / kind.name
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".import-", dir=folder))
-    try:
+    parent = home / FOLDER / kind.name
+    with unfinished(parent, "import") as folder:
         if kind.name == "ncci-ptp":
-            Pairs.make(entry.row for entry in entries).write(unfinished)
+            Pairs.make(entry.row for entry in entries).write(folder)
         else:
-            (unfinished / ROWS).write_bytes(orjson.dumps({entry.key: entry.row for entry in entries}))
-        (unfinished / META).write_bytes(orjson.dumps(_meta(kind, report)))
-        target = folder / f"{report.effective.isoformat()}-{report.sha256[:8]}"
-        unfinished.chmod(0o755)
+            (folder / ROWS).write_bytes(orjson.dumps({entry.key: entry.row for entry in entries}))
+        (folder / META).write_bytes(orjson.dumps(_meta(kind, report)))
+        target = parent / f"{report.effective.isoformat()}-{report.sha256[:8]}"
         if target.exists():
             shutil.rmtree(target)  # the same files again
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        folder.rename(target)
 
 
 def _meta(kind: Kind, report: Report) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from codeserve.codesets.files import Line, read_lines, read_text
-from codeserve.codesets.icd10cm import normalise_code
+from codeserve.codesets.icd10cm import FORM, normalise_code
 from codeserve.errors import InvalidTable
 
 CODE = re.compile(r"\d{4}[0-9A-Z]|[A-Z]\d{4}")
@@ -38,6 +38,7 @@ class Refused:
 
 
 Found = Iterator[Entry | Refused]
+Row = TypeVar("Row")
 
 
 class _Bad(ValueError):
@@ -134,9 +135,8 @@ def hcpcs(paths: Iterable[Path]) -> Found:
             raise _Bad("a CPT code: its descriptor belongs to the AMA")
         if not cells["description"]:
             raise _Bad("no description")
-        effective, terminated = _day(cells["effective?"]), _day(cells["terminated?"])
-        row = {"description": cells["description"], "effective": effective, "terminated": terminated}
-        return Entry(code, {name: str(value) if isinstance(value, date) else value for name, value in row.items()})
+        days = {name: _iso(cells[f"{name}?"]) for name in ("effective", "terminated")}
+        return Entry(code, {"description": cells["description"], **days})
 
     fixed = [path for path in listed if path.suffix.lower() == ".txt"]
     tables = [path for path in listed if path not in fixed]
@@ -161,7 +161,7 @@ def _fixed(path: Path, read: Callable[[Mapping[str, str]], Entry]) -> Found:
     if not whole:
         raise InvalidTable(f"{path.name} holds no record of the HCPCS layout")
     for cells in whole.values():
-        yield _tried(f"{path.name}, line {cells['place']}", lambda cells=cells: read(cells))  # type: ignore[misc]
+        yield _tried(f"{path.name}, line {cells['place']}", read, cells)
 
 
 def cpt(paths: Iterable[Path]) -> Found:
@@ -175,12 +175,7 @@ def cpt(paths: Iterable[Path]) -> Found:
     def is_header(line: Line) -> bool:
         return not CODE.fullmatch(line.cells[0])
 
-    return (
-        _tried(line.place, lambda line=line: read(line))  # type: ignore[misc]
-        for path in paths
-        for line in read_lines(path)
-        if not is_header(line)
-    )
+    return (_tried(line.place, read, line) for path in paths for line in read_lines(path) if not is_header(line))
 
 
 def necessity(paths: Iterable[Path]) -> Found:
@@ -189,7 +184,7 @@ def necessity(paths: Iterable[Path]) -> Found:
     wanted |= {"diagnosis": r"diagnosis|icd"}
 
     def read(cells: Mapping[str, str]) -> Entry:
-        if not re.fullmatch(r"[A-Z]\d[0-9A-Z](\.?[0-9A-Z]{1,4})?", cells["diagnosis"].upper()):
+        if not FORM.fullmatch(cells["diagnosis"].upper()):
             raise _Bad("the diagnosis is no code of ICD-10-CM")
         return Entry(
             _code(cells["code"]),
@@ -228,7 +223,7 @@ def _by_header(paths: Iterable[Path], wanted: Mapping[str, str], read: Callable[
                 columns = _columns(line, wanted)
             else:
                 cells = {ours: _cell(line.cells, columns.get(ours)) for ours in wanted}
-                yield _tried(line.place, lambda cells=cells: read(cells))  # type: ignore[misc]
+                yield _tried(line.place, read, cells)
         if columns is None:
             names = ", ".join(name.rstrip("?") for name in wanted)
             raise InvalidTable(f"{path.name} has no header with the columns of this table ({names})")
@@ -257,15 +252,15 @@ def _rows(
         begun = False
         for line in read_lines(path):
             if begun:
-                yield _tried(line.place, lambda line=line: read(line))  # type: ignore[misc]
+                yield _tried(line.place, read, line)
             begun = begun or is_header(line)
         if not begun:
             raise InvalidTable(f"{path.name} has no header: {header}")
 
 
-def _tried(place: str, read: Callable[[], Entry]) -> Entry | Refused:
+def _tried(place: str, read: Callable[[Row], Entry], row: Row) -> Entry | Refused:
     try:
-        return read()
+        return read(row)
     except _Bad as why:
         return Refused(place, str(why))
 
@@ -283,6 +278,11 @@ def _day(text: str) -> date | None:
         return date(int(match[1]), int(match[2]), int(match[3])) if match else None
     except ValueError:
         return None
+
+
+def _iso(text: str) -> str | None:
+    day = _day(text)
+    return day.isoformat() if day else None
 
 
 def _needed_day(text: str, name: str) -> date:

@@ -115,7 +115,7 @@ class Policy:
     procedure: str
     policy: str
     title: str
-    diagnoses: tuple[str, ...]
+    diagnoses: Sequence[str]
     table: TableInfo
 
 

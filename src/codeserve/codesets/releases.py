@@ -6,12 +6,12 @@ Source: ICD-10-CM Official Guidelines, and CMS's two updates a year (42 CFR 412.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from codeserve.artifacts import unfinished
 from codeserve.codesets.icd10cm import Icd10cm, build
 from codeserve.codesets.reference import FOLDER, TableInfo
 from codeserve.errors import InvalidTable, SetupError
@@ -39,10 +39,6 @@ def period(version: str) -> TableInfo:
     return TableInfo(NAME, version, first, after - timedelta(days=1), f"ICD-10-CM tabular list, {version}")
 
 
-def info(icd: Icd10cm) -> TableInfo:
-    return period(icd.version)
-
-
 def imported(home: Path | None) -> tuple[Release, ...]:
     """Newest first."""
     folder = home / FOLDER / NAME if home else None
@@ -57,25 +53,20 @@ def import_release(home: Path, tabular: Path, codes: Path, effective: date) -> I
     what was there stays."""
     if (effective.month, effective.day) not in ((4, 1), (10, 1)):
         raise InvalidTable("a release of ICD-10-CM begins on 1 April or 1 October", hint="give --effective")
-    folder = home / FOLDER / NAME
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".import-", dir=folder))
+    target = home / FOLDER / NAME / f"{effective:%Y-%m}"
     try:
-        source = unfinished / "source"
-        source.mkdir()
-        shutil.copy(tabular, source / "tabular.xml")
-        shutil.copy(codes, source / "codes.txt")
-        made = _built(unfinished, source, f"{effective:%Y-%m}")
-        shutil.rmtree(source)
-        target = folder / f"{effective:%Y-%m}"
-        shutil.rmtree(target, ignore_errors=True)
-        unfinished.chmod(0o755)
-        unfinished.rename(target)
-        return made
+        with unfinished(target.parent, "import") as folder:
+            source = folder / "source"
+            source.mkdir()
+            shutil.copy(tabular, source / "tabular.xml")
+            shutil.copy(codes, source / "codes.txt")
+            made = _built(folder, source, target.name)
+            shutil.rmtree(source)
+            shutil.rmtree(target, ignore_errors=True)
+            folder.rename(target)
+            return made
     except OSError as error:
         raise InvalidTable(f"the files cannot be read ({type(error).__name__})") from None
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _built(folder: Path, source: Path, version: str) -> Icd10cm:

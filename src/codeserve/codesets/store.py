@@ -56,7 +56,7 @@ class CodeSets:
         """The tables that a claim of this day is checked with."""
         icd = self.icd_on(day)
         named = (self.reference.table(name, day) for name in NAMES)
-        return (*((releases.info(icd),) if icd else ()), *(table for table in named if table))
+        return (*((releases.period(icd.version),) if icd else ()), *(table for table in named if table))
 
     @property
     def versions(self) -> dict[str, str]:

@@ -31,6 +31,11 @@ class Span:
     def shift(self, by: int) -> Span:
         return Span(self.start + by, self.end + by)
 
+    def line_of(self, text: str) -> Span:
+        """The line, or lines, of a text that hold it."""
+        end = text.find("\n", self.end)
+        return Span(text.rfind("\n", 0, self.start) + 1, end if end >= 0 else len(text))
+
     def cover(self, other: Span) -> Span:
         """The smallest span that holds both."""
         return Span(min(self.start, other.start), max(self.end, other.end))

@@ -65,7 +65,7 @@ def _diagnosis(claimed: Diagnosis, note: Note, case: Case) -> Iterator[Finding]:
     concept = case.codesets.concepts.of(claimed.code)
     related = [d for d in note.diagnoses if concept and case.codesets.concepts.of(d.code) == concept]
     if related:
-        open_side = concept and concept.sided and all(m.side is None for m in concept.members if m.code == claimed.code)
+        open_side = case.codesets.concepts.leaves_side_open(claimed.code)
         rule = "support-side" if open_side else "support-diagnosis-detail"
         yield say(rule, (claimed.code, related[0].code), documented=related[0].code)
     elif other := next((d for d in note.diagnoses if any(a.code == claimed.code for a in d.alternatives)), None):

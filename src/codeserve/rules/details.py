@@ -23,12 +23,17 @@ SEARCHED = (
     SectionKind.CHIEF_COMPLAINT,
     SectionKind.OTHER,
 )
-# Too common to tie a side to a problem.
 _WEAK = frozenset(
     {"pain", "chronic", "acute", "sprain", "strain", "fracture", "disease", "syndrome", "tear", "primary", "injury"}
     | {"joint"}
 )
 _WEEKS = re.compile(r"\b(\d{1,2})\s*(?:\+\s*\d\s*)?(?:weeks?|wks?|w)\b[^.\n]{0,25}\b(?:pregnan|gestation|ga\b)", re.I)
+
+
+@lru_cache(maxsize=1)
+def weak_stems() -> frozenset[str]:
+    """Stems of words that are too common to tie a side to a problem."""
+    return frozenset(words.stem(w) for w in _WEAK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def side(document: Document, term: str, near: Sequence[Span], sentences: Sequenc
         own = find("side", document.text, span)
         if own:
             return _one_side(own)
-    part = {words.stem(w) for w in words.words(term)} - {words.stem(w) for w in _WEAK}
+    part = {words.stem(w) for w in words.words(term)} - weak_stems()
     said: list[Detail] = []
     for sentence in _in_sections(document, sentences):
         found = find("side", document.text, sentence)

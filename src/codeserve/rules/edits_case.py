@@ -19,7 +19,7 @@ MOST_POINTERS = 4  # CMS-1500, item 24E
 class Case:
     """`lines`: all services, the visit among them. `icd`: the release of the date of service, or else the newest.
 
-    `billed`: the codes stand on a claim, as opposed to being proposed from a note (then `em` is what was decided).
+    `billed`: the codes stand on a claim, as opposed to being proposed from a note.
     """
 
     diagnoses: tuple[Diagnosis, ...]
@@ -27,7 +27,6 @@ class Case:
     encounter: Encounter
     codesets: CodeSets
     icd: Icd10cm
-    em: Em | None = None
     billed: bool = False
 
     @property
@@ -52,7 +51,7 @@ def case(
     lines = (*([_visit(em, ordered)] if em else []), *procedures)
     day = encounter.date_of_service
     icd = (codesets.icd_on(day) if day else None) or codesets.icd
-    return Case(ordered, lines, encounter, codesets, icd, em, billed)
+    return Case(ordered, lines, encounter, codesets, icd, billed)
 
 
 def _visit(em: Em, diagnoses: Sequence[Diagnosis]) -> Procedure:

@@ -92,8 +92,7 @@ def _barring() -> tuple[Stems[int], Stems[int]]:
 
 def _side(case: Case) -> Iterator[Finding]:
     for d in case.diagnoses:
-        concept = case.codesets.concepts.of(d.code)
-        if concept and concept.sided and all(m.side is None for m in concept.members if m.code == d.code):
+        if case.codesets.concepts.leaves_side_open(d.code):
             yield say("icd-side-unspecified", (d.code,))
 
 

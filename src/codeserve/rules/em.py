@@ -41,23 +41,21 @@ def decide_em(
     if encounter.age is None:
         encounter = replace(encounter, age=stated_age(document.text))
     visit = visit_of(document, encounter)
+    if staff := staff_visit(document, visit):
+        return staff
     elements = assess(document, entities, diagnoses, encounter, procedures)
     minutes, told = total_minutes(document, encounter)
     modifiers = em_modifiers(diagnoses, procedures, encounter)
     if visit.family in TELEHEALTH:
         modifiers = tuple(m for m in modifiers if m not in TELEHEALTH.values())
-    if staff := staff_visit(document, visit):
-        return staff
+    em: Em | None
     if visit.family.endswith("discharge"):
         em = _discharge(visit, elements, minutes, told, modifiers)
     elif visit.family == "preventive":
-        found = _preventive(visit, elements, encounter, modifiers, medicare_preventive(document, encounter))
-        if found is None:
-            return None
-        em = found
+        em = _preventive(visit, elements, encounter, modifiers, medicare_preventive(document, encounter))
     else:
         em = _leveled(visit, elements, minutes, told, modifiers)
-    return with_special(em, document, encounter, minutes, told, procedures)
+    return with_special(em, document, encounter, minutes, told, procedures) if em else None
 
 
 def _leveled(

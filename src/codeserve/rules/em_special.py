@@ -36,10 +36,6 @@ def in_global_period(document: Document, diagnoses: Sequence[Diagnosis], encount
     return aftercare and says(document.text, "global") and encounter.service is None
 
 
-def is_medicare(encounter: Encounter) -> bool:
-    return MEDICARE in (encounter.payer or "").lower()
-
-
 def staff_visit(document: Document, visit: Visit) -> Em | None:
     """A visit to clinical staff, which has neither decision making nor time; None for any other."""
     code = STAFF.get(visit.codes)
@@ -54,7 +50,7 @@ def staff_visit(document: Document, visit: Visit) -> Em | None:
 
 def medicare_preventive(document: Document, encounter: Encounter) -> str | None:
     """The code of Medicare's own preventive visits that the note names; None where it names none."""
-    if not is_medicare(encounter):
+    if not encounter.medicare:
         return None
     named = (("welcome", "G0402"), ("wellness_first", "G0438"), ("wellness", "G0439"))
     return next((code for sort, code in named if says(document.text, sort)), None)
@@ -83,7 +79,7 @@ _CODERS = (("critical", "em-critical-care"), ("transitional", "em-transitional-c
 
 
 def _prolonged(em: Em, encounter: Encounter, minutes: int | None, told: Span | None) -> Iterator[EmAddOn]:
-    payer = MEDICARE if is_medicare(encounter) else "*"
+    payer = MEDICARE if encounter.medicare else "*"
     for row in rows("em_prolonged.tsv"):
         if minutes and row["base"] == em.code and row["payer"] == payer and minutes >= int(row["from"]):
             units = 1 + (minutes - int(row["from"])) // STEP
@@ -92,7 +88,7 @@ def _prolonged(em: Em, encounter: Encounter, minutes: int | None, told: Span | N
 
 
 def _may_be_longitudinal(em: Em, encounter: Encounter) -> bool:
-    return is_medicare(encounter) and em.code.startswith(("9920", "9921"))
+    return encounter.medicare and em.code.startswith(("9920", "9921"))
 
 
 def _beside_25(em: Em, procedures: Sequence[Procedure]) -> bool:

@@ -50,7 +50,7 @@ def has_visit(document: Document, encounter: Encounter) -> bool:
 def visit_of(document: Document, encounter: Encounter) -> Visit:
     """The family by setting (told, or by place of service), service, note type and payer."""
     service = "same_day" if _same_day(document, encounter) else encounter.service
-    payer = "medicare" if "medicare" in (encounter.payer or "").lower() else encounter.payer
+    payer = "medicare" if encounter.medicare else encounter.payer
     told = {
         "setting": setting_of(encounter),
         "service": service,
@@ -58,7 +58,7 @@ def visit_of(document: Document, encounter: Encounter) -> Visit:
         "payer": payer,
     }
     family = next(r["family"] for r in rows("em_families.tsv") if all(_fits(r[k], v) for k, v in told.items()))
-    if payer == "medicare" and family == "office" and service is None and says(document.text, "wellness"):
+    if encounter.medicare and family == "office" and service is None and says(document.text, "wellness"):
         family = "preventive"
     if family == "office" and encounter.modality in ("video", "audio") and _takes_telehealth_codes(encounter):
         family = encounter.modality

@@ -37,3 +37,8 @@ class Encounter:
     prior_diagnoses: tuple[str, ...] = ()
     existing_codes: tuple[str, ...] = ()
     recent_procedures: tuple[RecentProcedure, ...] = ()
+
+    @property
+    def medicare(self) -> bool:
+        """Whether the payer's name says Medicare."""
+        return "medicare" in (self.payer or "").lower()

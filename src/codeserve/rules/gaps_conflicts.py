@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from codeserve.notes.document import SectionKind
 from codeserve.notes.spans import Span
-from codeserve.rules.gaps import Asked, Gap, gap, quoted
+from codeserve.rules.gaps_words import Asked, Gap, gap, quoted
 from codeserve.rules.reading import Reading, pattern
 from codeserve.rules.tables import rows
 

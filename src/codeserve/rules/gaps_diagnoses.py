@@ -6,20 +6,22 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from codeserve.codesets.icd10cm import Icd10cm
 from codeserve.notes.document import SectionKind
 from codeserve.notes.spans import Span
 from codeserve.retrieval import text as words
 from codeserve.rules import details
-from codeserve.rules.gaps import Asked, Gap, gap, pattern_of, quoted
+from codeserve.rules.gaps_words import Asked, Gap, first, gap, quoted
 from codeserve.rules.hcc import carries_hcc
 from codeserve.rules.mdm_problems import own_text, plain_kind
-from codeserve.rules.reading import pattern
 from codeserve.rules.results import Diagnosis, Role
 from codeserve.rules.tables import any_of, rows
 
 CHRONIC = "stable_chronic"
 UNSPECIFIED = re.compile(r"\bunspecified\b|\bwithout (?:mention|status)\b", re.IGNORECASE)
 OPTIONS = 6
+MOST_READ = 400  # codes of a category: injuries have thousands, which differ in the same words
+SIDE_STEMS = frozenset(words.stem(word) for word in ("right", "left"))
 SUPPORTED_IN = frozenset(
     {SectionKind.HPI, SectionKind.EXAM, SectionKind.RESULTS, SectionKind.CHIEF_COMPLAINT, SectionKind.VITALS}
     | {SectionKind.HOSPITAL_COURSE, SectionKind.PROCEDURE, SectionKind.PLAN}
@@ -44,17 +46,13 @@ def _of(d: Diagnosis, asked: Asked) -> Iterator[Gap]:
         yield gap("detail-missing", d.evidence[:1], (d.code,), axis=axis, options=", ".join(options), **told)
     if plain_kind(d.code) == "administrative":
         return
-    bare = not _says(said, "meat") and not _says(said, "status")
+    bare = not first(said, "meat") and not first(said, "status")
     if bare and not _spoken_of(d, near, asked):
         yield gap("no-support", d.evidence[:1], (d.code,), **told)
     elif bare and carries_hcc(d.code):
         yield gap("meat-missing", d.evidence[:1], (d.code,), **told)
-    elif plain_kind(d.code) == CHRONIC and not _says(_around(d, said, asked), "status"):
+    elif plain_kind(d.code) == CHRONIC and not first(_around(d, said, asked), "status"):
         yield gap("status-missing", d.evidence[:1], (d.code,), **told)
-
-
-def _says(text: str, sort: str) -> bool:
-    return bool(pattern(pattern_of(sort)).search(text))
 
 
 def _around(d: Diagnosis, said: str, asked: Asked) -> str:
@@ -92,7 +90,7 @@ def _side(d: Diagnosis, asked: Asked) -> str | None:
 def _contradicted(d: Diagnosis, side: str, asked: Asked) -> bool:
     """Whether sentences of the history or the examination that name the same part of the body give the other side
     alone."""
-    part = _stems(d, asked) - _common()
+    part = _stems(d, asked) - details.weak_stems() - SIDE_STEMS
     others = {
         detail.value
         for s in asked.reading.sentences
@@ -103,36 +101,27 @@ def _contradicted(d: Diagnosis, side: str, asked: Asked) -> bool:
     return others == ({"left"} if side == "right" else {"right"})
 
 
-@lru_cache(maxsize=1)
-def _common() -> set[str]:
-    """Stems that tie no side to a problem."""
-    plain = "pain chronic acute sprain strain fracture disease syndrome tear primary injury joint"
-    return {words.stem(word) for word in (*plain.split(), "right", "left")}
-
-
 def _open_axis(d: Diagnosis, said: str, asked: Asked) -> tuple[str, tuple[str, ...]] | None:
     """The first axis in which codes of the same category differ while this one leaves it open; and its choices."""
     icd = asked.codesets.icd
     if d.code not in icd or not UNSPECIFIED.search(icd.description(d.code)):
         return None
-    described = _category(d.code[:3], icd)
     own = icd.description(d.code).lower()
     context = _around(d, said, asked)
-    for axis, choices in _axes():
-        held = tuple(c for c in choices if any(any_of([c]).search(text) for text in described))
-        if len(held) < 2 or any(any_of([c]).search(own) for c in choices):
-            continue
-        if not any_of(choices).search(context):
+    for axis, choices, held in _axes_of(d.code[:3], icd):
+        if not choices.search(own) and not choices.search(context):
             return axis, held[:OPTIONS]
     return None
 
 
 @lru_cache(maxsize=256)
-def _category(stem: str, icd: object) -> tuple[str, ...]:
-    leaves = icd.leaves(stem)  # type: ignore[attr-defined]
-    return tuple(icd.description(code).lower() for code in leaves[:400])  # type: ignore[attr-defined]
-
-
-@lru_cache(maxsize=1)
-def _axes() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((row["axis"], tuple(row["words"].split("|"))) for row in rows("gap_axes.tsv"))
+def _axes_of(category: str, icd: Icd10cm) -> tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...]:
+    """The axes in which codes of a category differ: the name, a pattern for all choices, those that its codes have."""
+    described = [icd.description(code).lower() for code in icd.leaves(category)[:MOST_READ]]
+    found = []
+    for row in rows("gap_axes.tsv"):
+        choices = row["words"].split("|")
+        held = tuple(choice for choice in choices if any(map(any_of([choice]).search, described)))
+        if len(held) > 1:
+            found.append((row["axis"], any_of(choices), held))
+    return tuple(found)

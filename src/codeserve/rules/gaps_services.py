@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from codeserve.notes.spans import Span
 from codeserve.rules.doses import states_dose
 from codeserve.rules.em_visit import total_minutes
-from codeserve.rules.gaps import Asked, Gap, gap, pattern_of, quoted
-from codeserve.rules.reading import pattern
+from codeserve.rules.gaps_words import Asked, Gap, first, gap, quoted
+from codeserve.rules.tables import rows
 
 NORMAL_BMI = (18.5, 25.0)
-BY_TIME_ONLY = ("99238", "99239", "99315", "99316")
 
 
 def service_gaps(asked: Asked) -> Iterator[Gap]:
@@ -34,11 +33,12 @@ def _procedures(asked: Asked) -> Iterator[Gap]:
 
 
 def _times(asked: Asked) -> Iterator[Gap]:
-    if asked.em and asked.em.code in BY_TIME_ONLY and not total_minutes(asked.document, asked.reading.encounter)[0]:
+    by_time_only = {row["code"] for row in rows("em_discharge.tsv")}
+    if asked.em and asked.em.code in by_time_only and not total_minutes(asked.document, asked.reading.encounter)[0]:
         yield gap("time-missing", (), (asked.em.code,), term="the discharge")
     for sentence in asked.reading.within("any"):
-        match = pattern(pattern_of("timed")).search(sentence.text)
-        if match and not pattern(pattern_of("minutes")).search(sentence.text):
+        match = first(sentence.text, "timed")
+        if match and not first(sentence.text, "minutes"):
             span = Span(*match.span()).shift(sentence.span.start)
             yield gap("time-missing", (span,), term=quoted(asked.document.text, span))
             return
@@ -46,10 +46,10 @@ def _times(asked: Asked) -> Iterator[Gap]:
 
 def _bmi(asked: Asked) -> Iterator[Gap]:
     text = asked.document.text
-    match = pattern(pattern_of("bmi")).search(text)
+    match = first(text, "bmi")
     adult = (asked.reading.encounter.age or 20) >= 20
     if not match or not adult or NORMAL_BMI[0] <= float(match["value"]) < NORMAL_BMI[1]:
         return
     named = any(d.code.startswith(("E66", "R63", "E40", "E41", "E43", "E44", "E46")) for d in asked.diagnoses)
-    if not named and not pattern(pattern_of("bmi_diagnosis")).search(text):
+    if not named and not first(text, "bmi_diagnosis"):
         yield gap("bmi-without-diagnosis", (Span(*match.span()),), value=match["value"])

@@ -80,9 +80,4 @@ def _fits(row: dict[str, str], plain: str, code: str) -> bool:
 def own_text(document: Document, diagnosis: Diagnosis) -> tuple[Span, ...]:
     """The item of the assessment that names the diagnosis; where there is none, the lines that name it."""
     items = tuple(i.span for i in document.items if any(i.span.contains(e) for e in diagnosis.evidence))
-    return items or tuple(_line(document.text, evidence) for evidence in diagnosis.evidence)
-
-
-def _line(text: str, span: Span) -> Span:
-    end = text.find("\n", span.end)
-    return Span(text.rfind("\n", 0, span.start) + 1, end if end >= 0 else len(text))
+    return items or tuple(evidence.line_of(document.text) for evidence in diagnosis.evidence)

@@ -13,7 +13,6 @@ from functools import lru_cache
 
 from codeserve.codesets.procedures import Procedures
 from codeserve.notes.document import Document
-from codeserve.notes.spans import Span
 from codeserve.rules.em_visit import stated_age
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.reading import pattern, setting_of
@@ -34,13 +33,12 @@ def following(
     procedures: Sequence[Procedure], document: Document, visit: Encounter, table: Procedures
 ) -> tuple[Procedure, ...]:
     """The services with what follows from them, in their order; units and modifiers completed."""
-    age = visit.age if visit.age is not None else stated_age(document.text)
     counted = [one for p in procedures for one in _counted(p, document, table)]
     waived = [_waived(p, visit) for p in counted]
     products = [p for p in waived if p.code.startswith(VACCINE) and p.code not in GIVING]
     if not products:
         return tuple(waived)
-    given = list(_giving(products, document, age, visit, table))
+    given = list(_giving(products, document, visit, table))
     return (*(p for p in waived if p.code not in GIVING), *given)
 
 
@@ -69,7 +67,7 @@ def _counted(procedure: Procedure, document: Document, table: Procedures) -> Ite
 
 def _number(procedure: Procedure, document: Document, nouns: str) -> int:
     """How many of the nouns the sentence tells of, or the line that it stands on; 1 where none is told."""
-    spans = [place for span in procedure.evidence for place in (span, _line(document.text, span))]
+    spans = [place for span in procedure.evidence for place in (span, span.line_of(document.text))]
     one = "|".join((*NUMBERS, r"\d{1,2}"))
     ways = (
         rf"\b(?P<number>{one})\b(?! ?(?:mm|cm)) (?:\w+ ){{0,3}}?(?:{nouns})\b",
@@ -81,16 +79,11 @@ def _number(procedure: Procedure, document: Document, nouns: str) -> int:
     return max(1, NUMBERS.get(told) or int(told))
 
 
-def _line(text: str, span: Span) -> Span:
-    end = text.find("\n", span.end)
-    return Span(text.rfind("\n", 0, span.start) + 1, end if end >= 0 else len(text))
-
-
 # -- vaccines ------------------------------------------------------------------------------------------------------
 
 
 def _giving(
-    products: Sequence[Procedure], document: Document, age: int | None, visit: Encounter, table: Procedures
+    products: Sequence[Procedure], document: Document, visit: Encounter, table: Procedures
 ) -> Iterator[Procedure]:
     """The codes for giving the vaccines, by age, counselling, payer and route; each with what it is for."""
     covid = [p for p in products if p.code.startswith(COVID)]
@@ -98,14 +91,14 @@ def _giving(
     rest = [p for p in products if p not in covid]
     if not rest:
         return
+    age = visit.age if visit.age is not None else stated_age(document.text)
     if age is not None and age < COUNSELLED_UNDER and _counselled(rest, document):
         yield _other(rest[0], "90460", len(rest), table)
         further = sum(int(_vaccine(p.code)["components"]) - 1 for p in rest)
         if further:
             yield _other(rest[0], "90461", further, table)
         return
-    medicare = "medicare" in (visit.payer or "").lower()
-    apart = [p for p in rest if medicare and _vaccine(p.code)["medicare"]]
+    apart = [p for p in rest if visit.medicare and _vaccine(p.code)["medicare"]]
     yield from (_other(p, _vaccine(p.code)["medicare"], 1, table) for p in apart)
     others = [p for p in rest if p not in apart]
     injected = [p for p in others if not _vaccine(p.code)["route"]]
@@ -124,7 +117,9 @@ def _giving(
 
 
 def _counselled(products: Sequence[Procedure], document: Document) -> bool:
-    return any(COUNSELLED.search(_line(document.text, span).of(document.text)) for p in products for span in p.evidence)
+    return any(
+        COUNSELLED.search(span.line_of(document.text).of(document.text)) for p in products for span in p.evidence
+    )
 
 
 @lru_cache(maxsize=256)

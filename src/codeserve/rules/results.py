@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -125,13 +125,6 @@ class Finding:
     message: str
     codes: tuple[str, ...] = ()
     suggestion: str = ""
-
-
-def finding(
-    severity: Severity, rule: str, source: str, message: str, codes: Iterable[str], suggestion: str = ""
-) -> Finding:
-    """A finding without its id: `findings.check` numbers them."""
-    return Finding("", severity, rule, source, message, tuple(codes), suggestion)
 
 
 @dataclass(frozen=True, slots=True)
