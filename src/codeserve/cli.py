@@ -79,6 +79,27 @@ def serve(
 
 
 @app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="A Serve configuration, or a RayService manifest that holds one.")],
+    grace_s: Annotated[
+        float | None, typer.Option(help="Seconds from SIGTERM to SIGKILL; a manifest says them.")
+    ] = None,
+    pre_stop_s: Annotated[float, typer.Option(help="Seconds of a preStop pause before SIGTERM.")] = 0,
+    gpus: Annotated[float | None, typer.Option(help="The most GPUs that the cluster may have.")] = None,
+    cpus: Annotated[float | None, typer.Option(help="The most CPU cores that the cluster may have.")] = None,
+) -> None:
+    """Refuse a configuration that cannot work, each fault with its key, before anything starts. Exits with 1 then.
+
+    Examples: `codeserve check serve_config.yaml`, `codeserve check serve_config.gpu.yaml --grace-s 90 --gpus 8`
+    """
+    from codeserve.deployments.check_file import check_file
+    from codeserve.preflight import Surroundings
+
+    if not check_file(config, Surroundings(grace_s, pre_stop_s, gpus, cpus), console):
+        raise typer.Exit(1)
+
+
+@app.command()
 def code(
     note: Annotated[Path, typer.Argument(help="A text file with one note, or - for standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,

@@ -25,21 +25,27 @@ APP = "codeserve"
 
 def read_config(path: Path) -> dict[str, Any]:
     """The configuration file, checked down to the last key. Raises SetupError."""
-    from ray.serve.schema import ServeDeploySchema
-
     try:
         config = yaml.safe_load(path.read_text())
-        schema = ServeDeploySchema.model_validate(config)
     except FileNotFoundError:
         raise SetupError(f"there is no configuration file {path}", hint="give --config FILE") from None
     except yaml.YAMLError as error:
         raise SetupError(f"{path} is not YAML: {error}") from None
+    return validate_config(config, str(path))
+
+
+def validate_config(config: Any, name: str) -> dict[str, Any]:
+    """The same configuration once every key has a value of its kind; `name` is the file's. Raises SetupError."""
+    from ray.serve.schema import ServeDeploySchema
+
+    try:
+        schema = ServeDeploySchema.model_validate(config)
     except ValidationError as error:
         keys = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        raise SetupError(f"{path}: {keys}") from None
+        raise SetupError(f"{name}: {keys}") from None
     unknown = set(config) - set(ServeDeploySchema.model_fields)
     if unknown:
-        raise SetupError(f"{path}: unknown keys: {', '.join(sorted(unknown))}")
+        raise SetupError(f"{name}: unknown keys: {', '.join(sorted(unknown))}")
     for application in schema.applications:
         load_settings(application.args)
     return dict(config)
