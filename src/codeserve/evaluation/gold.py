@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from codeserve.errors import InvalidNote
+
+
+class Service(NamedTuple):
+    code: str
+    modifiers: tuple[str, ...] = ()
+    units: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,7 @@ class Gold:
 
     codes: tuple[str, ...]
     status: tuple[str, ...] = ()
-    services: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    services: tuple[Service, ...] | None = None
     em: str | None = None
 
 
@@ -70,9 +76,13 @@ def _gold(row: dict[str, Any]) -> Gold:
     return Gold(
         codes=tuple(row["codes"]),
         status=tuple(row.get("status", ())),
-        services=None if services is None else tuple((s["code"], tuple(s.get("modifiers", ()))) for s in services),
+        services=None if services is None else tuple(_service(one) for one in services),
         em=(row.get("em") or {}).get("code"),
     )
+
+
+def _service(row: dict[str, Any]) -> Service:
+    return Service(row["code"], tuple(row.get("modifiers", ())), int(row.get("units", 1)))
 
 
 def _note(row: dict[str, Any], gold: Gold) -> Note:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,3 +71,7 @@ def _resampled(table: Counts) -> Counts:
     """Totals of notes drawn with replacement; the same seed draws the same notes of another table."""
     draws = np.random.default_rng(SEED).integers(0, len(table), (RESAMPLES, len(table)))
     return np.asarray(table[draws].sum(axis=1))
+
+
+def as_dict(found: Score) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(found).items()}

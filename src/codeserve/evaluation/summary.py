@@ -11,7 +11,8 @@ from typing import Any
 from codeserve.codesets import CodeSets
 from codeserve.evaluation.calibration import BINS, calibration
 from codeserve.evaluation.runner import Outcome
-from codeserve.evaluation.scores import Score, counts, difference, score
+from codeserve.evaluation.scores import as_dict, counts, difference, score
+from codeserve.evaluation.services import services
 from codeserve.evaluation.stages import Fate, excess, fate, retrieved
 from codeserve.rules.results import Diagnosis, Role
 
@@ -76,7 +77,7 @@ def summarise(
         ),
         "retrieval": _retrieval(notes, codesets),
         "calibration": _calibration(notes),
-        "services": _services([o for o in outcomes if o.note.gold.services is not None]),
+        "services": services([o for o in outcomes if o.note.gold.services is not None]),
         "ablations": {
             name: _ablation(notes, [judge(outcome, codesets) for outcome in other]) for name, other in ablated.items()
         },
@@ -105,11 +106,11 @@ def decisions(outcomes: Sequence[Outcome], codesets: CodeSets) -> list[dict[str,
 
 def _diagnoses(notes: Sequence[Judged]) -> dict[str, Any]:
     return {
-        "exact": _asdict(score([n.exact() for n in notes])),
-        "three_characters": _asdict(score([n.three() for n in notes])),
-        "exact without external causes": _asdict(score([n.exact(lambda c: c[0] not in "VWXY") for n in notes])),
-        "external causes": _asdict(score([n.exact(lambda c: c[0] in "VWXY") for n in notes])),
-        "status codes": _asdict(
+        "exact": as_dict(score([n.exact() for n in notes])),
+        "three_characters": as_dict(score([n.three() for n in notes])),
+        "exact without external causes": as_dict(score([n.exact(lambda c: c[0] not in "VWXY") for n in notes])),
+        "external causes": as_dict(score([n.exact(lambda c: c[0] in "VWXY") for n in notes])),
+        "status codes": as_dict(
             score([counts(set(n.outcome.note.gold.status), {d.code for d in n.status}) for n in notes])
         ),
     }
@@ -122,8 +123,8 @@ def _groups(notes: Sequence[Judged]) -> dict[str, Any]:
             mine = [n for n in notes if of(n) == value]
             found[f"{label} {value}"] = {
                 "notes": len(mine),
-                "exact": _asdict(score([n.exact() for n in mine])),
-                "three_characters": _asdict(score([n.three() for n in mine])),
+                "exact": as_dict(score([n.exact() for n in mine])),
+                "three_characters": as_dict(score([n.three() for n in mine])),
             }
     return found
 
@@ -154,50 +155,10 @@ def _calibration(notes: Sequence[Judged]) -> dict[str, Any] | None:
     return asdict(calibration([p for p, _ in pairs], [right for _, right in pairs]))
 
 
-def _services(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
-    if not outcomes:
-        return None
-    rows, with_modifiers, matched, agreeing = [], [], 0, 0
-    for outcome in outcomes:
-        gold = dict(outcome.note.gold.services or ())
-        ours = {p.code: p.modifiers for p in outcome.coded.procedures}
-        rows.append(counts(set(gold), set(ours)))
-        with_modifiers.append(
-            counts({(c, frozenset(m)) for c, m in gold.items()}, {(c, frozenset(m)) for c, m in ours.items()})
-        )
-        for code in gold.keys() & ours.keys():
-            matched, agreeing = matched + 1, agreeing + (set(gold[code]) == set(ours[code]))
-    return {
-        "notes": len(outcomes),
-        "procedures": _asdict(score(rows)),
-        "procedures with modifiers": _asdict(score(with_modifiers)),
-        "modifiers right on matched codes": [agreeing, matched],
-        "em": _em(outcomes),
-    }
-
-
-def _em(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    seen: Counter[str] = Counter()
-    for outcome in outcomes:
-        gold, em = outcome.note.gold.em, outcome.coded.em
-        seen[_em_agreement(gold, em.code if em else None)] += 1
-    return dict(seen.most_common())
-
-
-def _em_agreement(gold: str | None, ours: str | None) -> str:
-    if gold == ours:
-        return "exact" if gold else "rightly none"
-    if gold is None or ours is None:
-        return "one too many" if gold is None else "missing"
-    if gold[:4] != ours[:4]:
-        return "another family"
-    return f"off by {abs(int(gold) - int(ours))}"
-
-
 def _ablation(full: Sequence[Judged], other: Sequence[Judged]) -> dict[str, Any]:
     ours, theirs = [n.exact() for n in full], [n.exact() for n in other]
     change, low, high = difference(theirs, ours)
-    return {"exact": _asdict(score(theirs)), "change": round(change, 4), "low": round(low, 4), "high": round(high, 4)}
+    return {"exact": as_dict(score(theirs)), "change": round(change, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 def _f1(row: Row) -> float:
@@ -211,7 +172,3 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def _share(hits: Iterable[bool]) -> float:
     seen = list(hits)
     return round(sum(seen) / len(seen), 4) if seen else 0.0
-
-
-def _asdict(found: Score) -> dict[str, Any]:
-    return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(found).items()}
