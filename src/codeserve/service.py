@@ -71,7 +71,7 @@ def versions(model_set: ModelSet, codesets: CodeSets) -> dict[str, str]:
     return {
         "codeserve": __version__,
         **models,
-        "index": at.index.name,
+        "index": at.index_version,
         "lexicon": lexicon_version(),
         **codesets.versions,
     }

