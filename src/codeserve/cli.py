@@ -100,6 +100,26 @@ def check(
 
 
 @app.command()
+def capacity(
+    notes_per_day: Annotated[float, typer.Option(min=1, help="Notes that come in a day.")],
+    p99: Annotated[float, typer.Option(min=0.001, help="Seconds within which 99 % are answered in the busiest hour.")],
+    busiest_hour: Annotated[float, typer.Option(min=0.0417, max=1, help="Its share of the day's notes.")] = 0.15,
+    spare: Annotated[int, typer.Option(min=0, help="Chains that may be lost or updated in that hour.")] = 1,
+    price: Annotated[float | None, typer.Option(min=0, help="Of one chain's machine an hour, for the cost.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="A measured chain; that of two cores if not given.")] = None,
+) -> None:
+    """Replicas, cores, GPUs and cost for a load, from measured figures.
+
+    Example: `codeserve capacity --notes-per-day 20000 --p99 10 --price 0.08`
+    """
+    from codeserve.capacity.command import show_plan
+    from codeserve.capacity.plan import Profile, Wish
+
+    wish = Wish(notes_per_day, p99, busiest_hour, spare, price=price)
+    show_plan(wish, Profile.load(profile), console)
+
+
+@app.command()
 def code(
     note: Annotated[Path, typer.Argument(help="A text file with one note, or - for standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
