@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from codeserve.capacity.plan import Profile, Wish, plan
-from codeserve.capacity.simulation import Curve
+from codeserve.capacity.plan import Level, Profile, Wish, plan
 from codeserve.cli import app
 from codeserve.errors import SetupError
 
-PROFILE = Profile("one", Curve(((1, 1.0), (4, 2.0))), (1.0,), cores=2, gpus=1, memory_gib=8, measured="by hand")
+PROFILE = Profile(
+    name="one",
+    closed_loop=(Level(notes=1, notes_per_s=1.0), Level(notes=4, notes_per_s=2.0)),
+    works=(1.0,),
+    cores=2,
+    gpus=1,
+    memory_gib=8,
+    measured="by hand",
+)
 
 
 def test_the_fewest_chains_that_meet_the_wish() -> None:
@@ -70,4 +76,4 @@ def test_the_command_shows_replicas_and_what_is_assumed() -> None:
 def test_the_shipped_profile_says_where_it_comes_from() -> None:
     shipped = Profile.load()
     assert "benchmarks/" in shipped.measured
-    assert replace(shipped).curve.most > 0
+    assert shipped.curve.most > 0

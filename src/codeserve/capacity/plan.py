@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
 from codeserve.capacity.simulation import Curve, Run, simulate
+from codeserve.config import Settings
 from codeserve.errors import SetupError
 
 MOST_REPLICAS = 512
@@ -15,37 +18,41 @@ HOURS_A_MONTH = 730
 SECONDS_AN_HOUR = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """One whole chain (gateway, tagger, reasoner) as measured: `curve`, `works` as in the simulation, what it takes,
-    and `measured`: command, machine and date."""
+class Level(Settings):
+    """One level of a closed loop: `notes` at once gave `notes_per_s`."""
+
+    notes: PositiveInt
+    notes_per_s: PositiveFloat
+
+
+class Profile(Settings):
+    """One whole chain (gateway, tagger, reasoner) as measured. `works`: what notes cost, in any one unit; the rest is
+    what a chain takes, and `measured` the command, machine and date."""
 
     name: str
-    curve: Curve
-    works: tuple[float, ...]
-    cores: float
-    gpus: float
-    memory_gib: float
+    closed_loop: Annotated[tuple[Level, ...], Field(min_length=1)]
+    works: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+    cores: PositiveFloat
+    gpus: Annotated[float, Field(ge=0)]
+    memory_gib: PositiveFloat
     measured: str
 
     @classmethod
     def load(cls, path: Path | None = None) -> Profile:
         """A profile file, or the shipped one. Raises SetupError that names what is wrong."""
         source = path or files("codeserve").joinpath("data", "capacity", "cpu_2_cores.json")
+        hint = "`make bench` writes one"
         try:
-            read = json.loads(source.read_text(encoding="utf-8"))
-            points = tuple(sorted((int(p["notes"]), float(p["notes_per_s"])) for p in read["closed_loop"]))
-            works = tuple(float(work) for work in read["works"])
-            if not points or not works or min(*works, *(v for point in points for v in point)) <= 0:
-                raise ValueError("numbers above 0 are needed")
-            sizes = (float(read[key]) for key in ("cores", "gpus", "memory_gib"))
-            return cls(str(read["name"]), Curve(points), works, *sizes, str(read["measured"]))
+            return cls.model_validate_json(source.read_bytes())
         except OSError:
-            raise SetupError("the profile cannot be read", hint="`make bench` writes one") from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise SetupError(
-                f"the profile is not of the right form ({error})", hint="`make bench` writes one"
-            ) from None
+            raise SetupError("the profile cannot be read", hint=hint) from None
+        except ValidationError as error:
+            keys = ", ".join(".".join(map(str, e["loc"])) or "JSON" for e in error.errors())
+            raise SetupError(f"the profile is not of the right form: {keys}", hint=hint) from None
+
+    @property
+    def curve(self) -> Curve:
+        return Curve(tuple(sorted((level.notes, level.notes_per_s) for level in self.closed_loop)))
 
 
 @dataclass(frozen=True, slots=True)
