@@ -7,16 +7,21 @@ python scripts/coding_rules.py [FILE]
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from pathlib import Path
+
+import yaml
 
 from codeserve.rules.edits_words import all_rules
 from codeserve.rules.tables import rows
 
 ROOT = Path(__file__).parents[1]
+CASES = ROOT / "tests" / "rules" / "data"
+UNTESTED = "–"
 HEAD = """# Coding rules
 
-Made by `python scripts/coding_rules.py` from the rules' own tables; a test sees that it is current. "–" under tests: no test
-names the rule by its name. All tables are in `src/codeserve/data/rules` and can be read and mended without Python.
+Made by `python scripts/coding_rules.py` from the rules' own tables; a test sees that it is current, and that every rule and
+every question has a test that names it: a case where it speaks and one where it must not. All tables are in `src/codeserve/data/rules` and can be read and mended without Python.
 
 ## E/M level
 
@@ -37,11 +42,27 @@ The level is counted by code from the note (docs/accuracy.md has how often it is
 
 
 def tests_naming(rule: str) -> str:
-    """The test files that hold the rule's name as a string."""
-    named = [
-        p.name for p in sorted((ROOT / "tests").rglob("test_*.py")) if f'"{rule}"' in p.read_text(encoding="utf-8")
-    ]
-    return ", ".join(named) or "–"
+    """The test files that name a rule, or a question: as a string, or as what a table of cases expects."""
+    named = [p.name for p, text in _programs() if f'"{rule}"' in text]
+    named += [p.name for p, expected in _tables() if rule in expected]
+    return ", ".join(named) or UNTESTED
+
+
+@lru_cache(maxsize=1)
+def _programs() -> tuple[tuple[Path, str], ...]:
+    return tuple((p, p.read_text(encoding="utf-8")) for p in sorted((ROOT / "tests").rglob("test_*.py")))
+
+
+@lru_cache(maxsize=1)
+def _tables() -> tuple[tuple[Path, frozenset[str]], ...]:
+    found = ((p, yaml.safe_load(p.read_text(encoding="utf-8"))) for p in sorted(CASES.glob("*_cases.yaml")))
+    return tuple((p, frozenset(rule for case in cases for rule in case.get("expect", ()))) for p, cases in found)
+
+
+def untested() -> list[str]:
+    """The rules and questions that no test names."""
+    names = [*all_rules(), *(row["kind"] for row in rows("gap_kinds.tsv"))]
+    return [name for name in names if tests_naming(name) == UNTESTED]
 
 
 def cell(text: str) -> str:
@@ -87,6 +108,8 @@ another kind, or of another year is refused with its place and leaves what was i
 
 
 def main() -> None:
+    if missing := untested():
+        raise SystemExit(f"no test names: {', '.join(missing)} (see tests/rules/data/edit_cases.yaml, gap_cases.yaml)")
     Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "docs" / "coding-rules.md").write_text(render(), encoding="utf-8")
 
 

@@ -17,6 +17,7 @@ def test_the_page_of_rules_is_current() -> None:
     spec.loader.exec_module(module)
     page = (ROOT / "docs" / "coding-rules.md").read_text(encoding="utf-8")
     assert page == module.render(), "run: python scripts/coding_rules.py"
+    assert module.untested() == []
 
 
 def test_every_rule_of_the_table_is_used_and_none_is_made_up() -> None:

@@ -6,6 +6,7 @@ and "use additional code"; data/rules/sequence.tsv.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -17,7 +18,8 @@ from codeserve.rules.results import Diagnosis, Finding, Role
 from codeserve.rules.stems import Stems
 from codeserve.rules.tables import rows
 
-MANIFESTATION = "in diseases classified elsewhere"
+# The titles of manifestations (I.A.13), and not those of organisms "as the cause of diseases classified elsewhere".
+MANIFESTATION = re.compile(r"\b(?:in|due to) (?:[a-z]+ )*(?:diseases?|conditions) classified elsewhere")
 
 
 def order_edits(case: Case) -> Iterator[Finding]:
@@ -59,7 +61,7 @@ def _sequence() -> Stems[dict[str, str]]:
 
 @lru_cache(maxsize=8192)
 def _manifestation(icd: Icd10cm, code: str) -> bool:
-    return code in icd and MANIFESTATION in icd.description(code).lower()
+    return code in icd and bool(MANIFESTATION.search(icd.description(code).lower()))
 
 
 def _code_first(case: Case) -> Iterator[Finding]:

@@ -19,6 +19,8 @@ from codeserve.rules.edits_necessity import necessity_edits
 from codeserve.rules.edits_order import order_edits
 from codeserve.rules.edits_patient import patient_edits
 from codeserve.rules.edits_procedures import procedure_edits
+from codeserve.rules.edits_related import related_edits
+from codeserve.rules.edits_setting import setting_edits
 from codeserve.rules.edits_tables import table_edits
 from codeserve.rules.edits_visit import visit_edits
 from codeserve.rules.encounter import Encounter
@@ -46,9 +48,11 @@ def edits(one: Case, payer_rules: PayerRules) -> Iterator[Finding]:
     """Every edit that codes and tables alone decide."""
     yield from table_edits(one)
     yield from diagnosis_edits(one)
+    yield from related_edits(one)
     yield from order_edits(one)
     yield from patient_edits(one)
     yield from procedure_edits(one)
+    yield from setting_edits(one)
     yield from modifier_edits(one)
     yield from ncci_edits(one)
     yield from global_edits(one)
