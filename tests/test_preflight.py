@@ -63,7 +63,7 @@ def test_a_batch_above_the_ongoing_requests(tmp_path: Path) -> None:
 def test_more_gpus_than_the_autoscaler_may_have(tmp_path: Path) -> None:
     assert errors(tmp_path, GPU, Surroundings(gpus=7)) == []
     assert errors(tmp_path, GPU, Surroundings(gpus=6)) == ["deployments.*.ray_actor_options.num_gpus"]
-    assert errors(tmp_path, CPU, Surroundings(cpus=1.5)) == ["deployments.*.ray_actor_options.num_cpus"]
+    assert errors(tmp_path, CPU, Surroundings(cpus=0.8)) == ["deployments.*.ray_actor_options.num_cpus"]
 
 
 def test_shedding_below_what_scales_up(tmp_path: Path) -> None:
@@ -146,3 +146,15 @@ def test_the_command_names_the_key_and_exits_with_1(tmp_path: Path) -> None:
     assert refused.exit_code == 1
     assert "deployments.Gateway.max_ongoing_requests" in refused.stdout
     assert CliRunner().invoke(app, ["check", str(ROOT / "serve_config.yaml")]).exit_code == 0
+
+
+def test_a_health_check_that_ends_before_a_stall_can_be_told(tmp_path: Path) -> None:
+    key = "deployments.Reasoner.health_check_timeout_s"
+    stall = CPU["applications"][0]["args"]["model_set"]["reasoner"]["stall_s"]
+    assert key in errors(tmp_path, changed(CPU, "Reasoner", health_check_timeout_s=stall))
+    assert key not in errors(tmp_path, changed(CPU, "Reasoner", health_check_timeout_s=stall + 1))
+
+
+def test_the_whole_chain_fits_twice_into_two_cores_so_that_an_update_has_room() -> None:
+    deployments = CPU["applications"][0]["deployments"]
+    assert 2 * sum(d["ray_actor_options"]["num_cpus"] * d["num_replicas"] for d in deployments) <= 2

@@ -44,7 +44,8 @@ class TaggerSettings(Settings):
 
 class ReasonerSettings(Settings):
     """`model`: "embedded", a local folder or a hub id of an instruct LLM. `gpu_memory_utilization` counts on GPUs,
-    `kv_cache_gib` on CPUs. `gate` lets the lexicon answer alone where it is certain."""
+    `kv_cache_gib` on CPUs. `gate` lets the lexicon answer alone where it is certain. An engine in which requests run
+    and no token comes for `stall_s` seconds is unhealthy."""
 
     model: str = EMBEDDED
     answer_form: Literal["yes_no", "letters"] = "yes_no"
@@ -62,11 +63,14 @@ class ReasonerSettings(Settings):
     max_candidates: int = Field(6, ge=2, le=20)
     gate: bool = True
     call_timeout_s: float = Field(120.0, gt=0)
+    stall_s: float = Field(20.0, gt=0)
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> ReasonerSettings:
         if self.max_num_batched_tokens < self.max_model_len:
             raise ValueError("max_num_batched_tokens must be at least max_model_len")
+        if self.stall_s >= self.call_timeout_s:
+            raise ValueError("stall_s must be below call_timeout_s, or a stalled engine is never told from a slow one")
         if self.device == "cpu" and self.block_size % 32:
             raise ValueError("block_size must be a multiple of 32 on a CPU")
         return self

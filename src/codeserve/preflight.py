@@ -45,6 +45,7 @@ class Deployment:
     name: str
     ongoing: int
     drain_s: float
+    health_s: float
     surge_percent: int
     cpus: float
     gpus: float
@@ -69,6 +70,7 @@ def examine(
     deployments = {name: _deployment(name, {**base, **given.get(name, {})}) for name, base in defaults.items()}
     troubles += _timeouts(config, settings)
     troubles += _drain(deployments, around)
+    troubles += _health(deployments[REASONER], settings)
     troubles += _slots(deployments, settings)
     troubles += _scaling(deployments, settings)
     troubles += _hardware(deployments, settings, around)
@@ -84,6 +86,7 @@ def _deployment(name: str, options: Mapping[str, Any]) -> Deployment:
         name=name,
         ongoing=int(options["max_ongoing_requests"]),
         drain_s=float(options["graceful_shutdown_timeout_s"]),
+        health_s=float(options["health_check_timeout_s"]),
         surge_percent=int(options.get("max_surge_percent") or 0),
         cpus=float(actor.get("num_cpus", 1)),
         gpus=float(actor.get("num_gpus", 0)),
@@ -113,6 +116,16 @@ def _drain(deployments: Mapping[str, Deployment], around: Surroundings) -> Itera
                 f"preStop {around.pre_stop_s:g} s + drain {one.drain_s:g} s + {MARGIN_S:g} s to end are more than the "
                 f"grace period of {around.grace_s:g} s, so requests would be killed",
             )
+
+
+def _health(reasoner: Deployment, settings: AppSettings) -> Iterator[Trouble]:
+    stall = settings.model_set.reasoner.stall_s
+    if reasoner.health_s <= stall:
+        yield _error(
+            f"deployments.{reasoner.name}.health_check_timeout_s",
+            f"{reasoner.health_s:g} s end a check before model_set.reasoner.stall_s ({stall:g} s) can tell a stalled "
+            "engine from a slow one; set it above",
+        )
 
 
 def _slots(deployments: Mapping[str, Deployment], settings: AppSettings) -> Iterator[Trouble]:

@@ -9,28 +9,31 @@ import threading
 import time
 
 import psutil
+import pytest
 
 from codeserve.deployments import engine_guard
 
 PARENT = """
-import multiprocessing, time
+import multiprocessing, os, time
 def child():
     from codeserve.deployments.engine_guard import install
     install(); install()
+    print(os.getpid(), flush=True)
     time.sleep(600)
 if __name__ == "__main__":
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
-    print(process.pid, flush=True)
     time.sleep(600)
 """
 
 
-def test_a_child_dies_with_its_killed_parent() -> None:
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_child_dies_with_its_killed_parent(stopped: bool) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))
-    assert child.is_running()
+    if stopped:
+        child.suspend()
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     _, alive = psutil.wait_procs([child], timeout=20)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,15 +10,17 @@ import pytest
 
 from codeserve.config import ReasonerSettings
 from codeserve.errors import DeadlineExceeded, StageFailed
-from codeserve.reasoning import engine as module
 from codeserve.reasoning.engine import Engine
 
 
 class StandIn(Engine):
     """Answers by `reply(prompt)`: log-probabilities, or an error to raise; None never answers."""
 
-    def __init__(self, reply: Callable[[list[int]], object], timeout_s: float = 5.0) -> None:
-        super().__init__(Path(), ReasonerSettings(call_timeout_s=timeout_s), probe=(1, 2))
+    def __init__(
+        self, reply: Callable[[list[int]], object], timeout_s: float = 60.0, stall_s: float | None = None
+    ) -> None:
+        settings = ReasonerSettings(call_timeout_s=timeout_s, stall_s=stall_s or timeout_s / 2)
+        super().__init__(Path(), settings, probe=(1, 2))
         self._llm = object()  # type: ignore[assignment]
         self.reply = reply
         self.aborted = 0
@@ -33,7 +34,6 @@ class StandIn(Engine):
         except asyncio.CancelledError:
             self.aborted += 1
             raise
-        self._answered = time.monotonic()
         return tuple(said)  # type: ignore[arg-type]
 
 
@@ -61,9 +61,17 @@ def test_one_failed_prompt_aborts_the_others() -> None:
 
 
 def test_a_call_that_takes_too_long_is_a_deadline_and_aborts() -> None:
-    engine = StandIn(lambda prompt: None, timeout_s=0.05)
-    with pytest.raises(DeadlineExceeded):
-        asyncio.run(engine.margins([[1], [2]], 8, 9))
+    engine = StandIn(lambda prompt: (-1.0, -2.0) if prompt == [5] else None, timeout_s=0.2)
+
+    async def ask_while_others_are_answered() -> None:
+        late = asyncio.create_task(engine.margins([[1], [2]], 8, 9))
+        while not late.done():
+            await engine.margins([[5]], 8, 9)
+            await asyncio.sleep(0.01)
+        with pytest.raises(DeadlineExceeded):
+            await late
+
+    asyncio.run(ask_while_others_are_answered())
     assert engine.aborted == 2
 
 
@@ -81,23 +89,65 @@ def test_a_cancelled_call_aborts_what_is_under_way() -> None:
     assert engine.aborted == 2
 
 
-def test_the_check_notices_an_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHECK_TIMEOUT_S", 0.05)
-    with pytest.raises(StageFailed, match="does not answer"):
-        asyncio.run(StandIn(lambda prompt: None).check())
+STALL_S = 0.1
 
 
-def test_the_check_trusts_a_busy_engine_that_goes_on_answering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHECK_TIMEOUT_S", 0.1)
-    engine = StandIn(lambda prompt: None if prompt == [1, 2] else (0.0, 0.0))
+def stopped(*answered: list[int]) -> StandIn:
+    """Answers only these prompts."""
+    return StandIn(lambda prompt: (-1.0, -2.0) if prompt in answered else None, stall_s=STALL_S)
 
-    async def check_while_others_are_answered() -> None:
-        checking = asyncio.create_task(engine.check())
-        await asyncio.sleep(0.02)
-        await engine.margins([[5]], 8, 9)
-        await checking
-        monkeypatch.setattr(module, "FRESH_S", 0.0)
+
+def test_the_check_notices_an_idle_engine_that_does_not_answer() -> None:
+    with pytest.raises(StageFailed, match="stands still"):
+        asyncio.run(stopped().check())
+
+
+def test_an_idle_engine_that_answers_is_healthy() -> None:
+    asyncio.run(stopped([1, 2]).check())
+
+
+def test_what_is_under_way_fails_as_soon_as_a_stall_is_seen() -> None:
+    engine = stopped()
+
+    async def ask() -> None:
+        calls = [engine.margins([[number], [number + 1]], 8, 9) for number in (5, 7)]
+        failures = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(failure, StageFailed) and failure.retry_after for failure in failures)
+
+    asyncio.run(asyncio.wait_for(ask(), 20))
+    assert engine.aborted == 4
+    assert engine.progress.running == 0
+
+
+def test_a_stalled_engine_is_refused_at_once_until_a_probe_is_answered() -> None:
+    engine = stopped()
+
+    async def stall_and_recover() -> None:
         with pytest.raises(StageFailed):
             await engine.check()
+        engine.reply = lambda prompt: None if prompt == [1, 2] else (-1.0, -2.0)
+        with pytest.raises(StageFailed):
+            await engine.margins([[5]], 8, 9)
+        engine.reply = lambda prompt: (-1.0, -2.0)
+        with pytest.raises(StageFailed):  # this check sends the probe
+            await engine.check()
+        await asyncio.sleep(0.01)
+        await engine.check()
+        assert await engine.margins([[5]], 8, 9) == [1.0]
+
+    asyncio.run(stall_and_recover())
+
+
+def test_the_check_trusts_a_busy_engine_in_which_tokens_come() -> None:
+    engine = stopped([5])
+
+    async def check_while_others_are_answered() -> None:
+        waiting = asyncio.create_task(engine.margins([[3]], 8, 9))
+        for _ in range(6):
+            await asyncio.sleep(STALL_S / 2)
+            await engine.margins([[5]], 8, 9)
+            await engine.check()
+        with pytest.raises(StageFailed, match="stands still"):
+            await waiting
 
     asyncio.run(check_while_others_are_answered())

@@ -21,6 +21,12 @@ from codeserve.config import AppSettings, load_settings
 from codeserve.errors import SetupError
 
 APP = "codeserve"
+# Of every Ray process, on Kubernetes too.
+ENVIRONMENT = {
+    proxy.CALLBACK_VARIABLE: proxy.CALLBACK,
+    # What is unhealthy may hang: waiting for it to drain would only delay its replacement.
+    "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
+}
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -97,7 +103,8 @@ class Cluster:
         schema = ServeDeploySchema.model_validate(self._config)
         # A token of this cluster's own; else Ray would write one into the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        os.environ.setdefault(proxy.CALLBACK_VARIABLE, proxy.CALLBACK)
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
         # "local" never joins a cluster that happens to run.
         ray.init(
             address="local",

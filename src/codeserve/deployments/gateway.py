@@ -49,8 +49,9 @@ class Stages:
 @serve.deployment(
     name="Gateway",
     max_ongoing_requests=256,
+    max_surge_percent=100,
     graceful_shutdown_timeout_s=30,
-    ray_actor_options={"num_cpus": 0.4},
+    ray_actor_options={"num_cpus": 0.2},
 )
 @serve.ingress()
 class Gateway:

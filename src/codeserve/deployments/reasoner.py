@@ -10,15 +10,18 @@ from ray import serve
 
 from codeserve.config import ModelSet, home, keep_to_home
 from codeserve.reasoning.questions import Answer, Question
+from codeserve.scaling import FIRST_TOKEN_S, QUEUED_TOKENS
 
 
 @serve.deployment(
     name="Reasoner",
     max_ongoing_requests=128,
-    ray_actor_options={"num_cpus": 1.0},
-    health_check_period_s=10,
+    max_surge_percent=100,
+    ray_actor_options={"num_cpus": 0.5},
+    # Three failed checks in a row replace a replica. An idle engine has `stall_s` (20 s) to answer one.
+    health_check_period_s=3,
     health_check_timeout_s=30,
-    graceful_shutdown_timeout_s=20,
+    graceful_shutdown_timeout_s=30,
 )
 class Reasoner:
     async def __init__(self, model_set: dict[str, Any]) -> None:
@@ -37,6 +40,11 @@ class Reasoner:
 
     async def check_health(self) -> None:
         await self._reasoner.engine.check()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What `deployments.autoscaling` reads of each replica."""
+        progress = self._reasoner.engine.progress
+        return {QUEUED_TOKENS: float(progress.queued_tokens), FIRST_TOKEN_S: progress.first_token_s}
 
     async def __del__(self) -> None:
         await self._reasoner.engine.stop()

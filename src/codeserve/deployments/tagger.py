@@ -20,7 +20,14 @@ def padded_tokens(chunks: Sequence[Chunk]) -> int:
     return len(chunks) * (max(len(chunk.ids) for chunk in chunks) + SPECIAL_TOKENS)
 
 
-@serve.deployment(name="EntityTagger", max_ongoing_requests=128, ray_actor_options={"num_cpus": 0.4})
+@serve.deployment(
+    name="EntityTagger",
+    max_ongoing_requests=128,
+    max_surge_percent=100,
+    ray_actor_options={"num_cpus": 0.2},
+    health_check_period_s=5,
+    health_check_timeout_s=30,
+)
 class EntityTagger:
     def __init__(self, settings: dict[str, Any]) -> None:
         keep_to_home(home())

@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codeserve.config import ReasonerSettings
 from codeserve.errors import DeadlineExceeded, StageFailed
+from codeserve.reasoning.progress import Progress
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
-CHECK_TIMEOUT_S = 15.0
-FRESH_S = 5.0
 RETRY_AFTER_S = 5
 MAX_ANSWERS = 26
 
 
 class Engine:
-    """One engine, started once. Its core is a child process; `check` notices when that one is dead or stopped."""
+    """One engine, started once. Its core is a child process; `check` notices when that one is dead or stopped.
+
+    An engine in which requests run and no token came for `stall_s` is stalled: what is under way fails at once, and so
+    does what comes, until a probe is answered. vLLM's own check sees only a core that has ended.
+    """
 
     def __init__(self, folder: Path, settings: ReasonerSettings, probe: Sequence[int]) -> None:
         self._folder = folder
         self._settings = settings
         self._probe = list(probe)
         self._llm: AsyncLLM | None = None
-        self._answered = float("-inf")
+        self.progress = Progress()
+        self._stalled = False
+        self._probing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Load the model. Takes 20 to 60 seconds on a CPU. Raises StageFailed."""
@@ -83,19 +88,47 @@ class Engine:
     ) -> list[tuple[float, ...]]:
         """Of each of a prompt's answers as its next token. Cancelling aborts what is under way.
 
-        Raises StageFailed where the engine does, DeadlineExceeded after `call_timeout_s`.
+        Raises StageFailed where the engine does or stalls, DeadlineExceeded after `call_timeout_s`.
         """
-        if self._llm is None:
-            raise StageFailed("the LLM engine is not running", retry_after=RETRY_AFTER_S)
-        asked = [asyncio.ensure_future(self._ask(*pair)) for pair in zip(prompts, answers, strict=True)]
+        self._require_moving()
         try:
             async with asyncio.timeout(self._settings.call_timeout_s):
-                return list(await asyncio.gather(*asked))
+                return await self._gather(prompts, answers)
         except TimeoutError:
             raise DeadlineExceeded("the LLM took too long", retry_after=RETRY_AFTER_S) from None
+
+    async def _gather(self, prompts: Sequence[list[int]], answers: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """All answers, or StageFailed as soon as the engine stands still."""
+        asked = [asyncio.ensure_future(self._counted(*pair)) for pair in zip(prompts, answers, strict=True)]
+        together = asyncio.ensure_future(_all(asked))
+        watch = asyncio.ensure_future(self._until_stalled())
+        try:
+            await asyncio.wait([together, watch], return_when=asyncio.FIRST_COMPLETED)
+            if not together.done():
+                self._require_moving()
+            return await together
         finally:
-            for task in asked:
+            for task in (watch, together, *asked):
                 task.cancel()
+
+    async def _until_stalled(self) -> None:
+        while not self._stalled:
+            left = self._settings.stall_s - self.progress.stalled_s
+            self._stalled = left <= 0
+            await asyncio.sleep(max(left, 0))
+
+    def _require_moving(self) -> None:
+        if self._llm is None:
+            raise StageFailed("the LLM engine is not running", retry_after=RETRY_AFTER_S)
+        if self._stalled:
+            raise StageFailed("the LLM engine stands still", retry_after=RETRY_AFTER_S)
+
+    async def _counted(self, prompt: list[int], answers: Sequence[int]) -> tuple[float, ...]:
+        with self.progress.request(len(prompt)) as answered:
+            found = await self._ask(prompt, answers)
+            answered()
+            self._stalled = False
+            return found
 
     async def _ask(self, prompt: list[int], answers: Sequence[int]) -> tuple[float, ...]:
         from vllm import SamplingParams
@@ -116,25 +149,31 @@ class Engine:
             raise StageFailed(f"the LLM engine failed ({type(error).__name__})", retry_after=RETRY_AFTER_S) from None
         if not found or not all(token in found[0] for token in tokens):
             raise StageFailed("the LLM engine gave no log-probabilities", retry_after=RETRY_AFTER_S)
-        self._answered = time.monotonic()
         return tuple(float(found[0][token].logprob) for token in tokens)
 
     async def check(self) -> None:
-        """A tiny request with a time limit: vLLM's own check does not notice a stopped core. Raises StageFailed.
+        """Raises StageFailed: at once for a stalled engine; after `stall_s` for an idle one that does not answer a tiny
+        request. A busy engine in which tokens come is healthy, however long its line is."""
+        if self._llm is not None and self.progress.stalled_s > self._settings.stall_s:
+            self._stalled = True
+        if self._stalled and (self._probing is None or self._probing.done()):
+            self._probing = asyncio.create_task(self._probe_again())
+        self._require_moving()
+        if not self.progress.running:
+            await self.log_probabilities([self._probe], [self._probe[:2]])
 
-        Answers that came while the request waited in line show that the engine is busy, not stopped.
-        """
-        begun = time.monotonic()
-        if self._llm is not None and begun - self._answered < FRESH_S:
-            return
-        try:
-            async with asyncio.timeout(CHECK_TIMEOUT_S):
-                await self.margins([self._probe], self._probe[0], self._probe[0] + 1)
-        except TimeoutError:
-            if self._answered < begun:
-                raise StageFailed("the LLM engine does not answer", retry_after=RETRY_AFTER_S) from None
+    async def _probe_again(self) -> None:
+        """An answer makes a stalled engine whole again."""
+        with suppress(StageFailed):
+            await self._counted(self._probe, self._probe[:2])
 
     async def stop(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
         if self._llm is not None:
             self._llm.shutdown()
             self._llm = None
+
+
+async def _all(asked: Sequence[asyncio.Task[tuple[float, ...]]]) -> list[tuple[float, ...]]:
+    return list(await asyncio.gather(*asked))

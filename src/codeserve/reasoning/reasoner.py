@@ -8,11 +8,15 @@ from typing import Protocol
 
 from codeserve.reasoning.calibration import Calibrator
 from codeserve.reasoning.judge import certain, from_lexicon, read
+from codeserve.reasoning.progress import Progress
 from codeserve.reasoning.prompts import Prompter
 from codeserve.reasoning.questions import Answer, Candidate, Question, System
 
 
 class AnswerEngine(Protocol):
+    @property
+    def progress(self) -> Progress: ...
+
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
