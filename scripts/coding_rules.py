@@ -37,7 +37,16 @@ The level is counted by code from the note (docs/accuracy.md has how often it is
 | prolonged services | em_prolonged.tsv | CPT 99417, 99418; CMS Physician Fee Schedule 2023 (G2212, G0316 to G0318) | test_em.py |
 | longitudinal care G2211, Medicare's G0402, G0438, G0439, visits to staff | em_words.tsv | CMS Physician Fee Schedule 2024, 2025; Claims Processing Manual, chapter 18, section 140 | test_em.py |
 | telehealth 98000 to 98015, 95, 93 | em_codes.tsv, em_telehealth_payers.tsv | CPT 2025, telemedicine services; CMS Physician Fee Schedule 2025 | test_em.py |
-| modifiers 25 and 57 | em_modifiers.tsv | CPT appendix A; NCCI Policy Manual I.D | test_procedures.py, test_em.py |
+| modifiers 24, 25 and 57 | em_modifiers.tsv, global_related.tsv | CPT appendix A; NCCI Policy Manual I.D; CMS Claims Processing Manual, chapter 12, section 40 | test_suggest_modifiers.py, test_schedule.py, test_em.py |
+
+## Modifiers of services
+
+Rules in a fixed order (rules/suggest_modifiers.py); their words for the note are in modifier_cues.tsv, the order on a line in
+modifier_order.tsv, preventive services in preventive_services.tsv, places on the body in site_words.tsv, telehealth by payer in
+telehealth_modifiers.tsv. A modifier that an edit below objects to is not suggested. Tests: test_suggest_modifiers.py.
+
+| why | reason given | source |
+|---|---|---|
 """
 
 
@@ -70,7 +79,8 @@ def cell(text: str) -> str:
 
 
 def render() -> str:
-    parts = [HEAD, "## Edits\n\n| rule | severity | source | message | suggestion | tests |\n|---|---|---|---|---|---|"]
+    reasons = [f"| `{r['why']}` | {cell(r['reason'])} | {cell(r['source'])} |" for r in rows("modifier_reasons.tsv")]
+    parts = [HEAD + "\n".join(reasons) + "\n", "## Edits\n\n| rule | severity | source | message | suggestion | tests |\n|---|---|---|---|---|---|"]
     for rule in all_rules().values():
         cells = (f"`{rule.name}`", rule.severity.value, rule.source, rule.message, rule.suggestion)
         parts.append("| " + " | ".join(cell(text) for text in cells) + f" | {tests_naming(rule.name)} |")

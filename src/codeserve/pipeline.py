@@ -24,6 +24,8 @@ from codeserve.rules.problems import Problem, Scan, find_problems, questions
 from codeserve.rules.procedures import ProcedureTerms, decide_procedures, done, procedure_questions
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Route
 from codeserve.rules.routing import route
+from codeserve.rules.schedule import Schedule
+from codeserve.rules.suggest_modifiers import suggest_modifiers
 from codeserve.tagging.assertion import assert_entities
 from codeserve.tagging.entities import Chunk, Entity
 from codeserve.tagging.named import named_problems
@@ -112,7 +114,9 @@ async def code_note(
         diagnoses = decide(problems, answers[: len(asked)], document, encounter, codesets, services)
         coded = answers[len(asked) :]
         procedures = decide_procedures(services, coded, document, diagnoses, codesets.procedures, encounter)
-        em = decide_em(document, diagnoses, procedures, encounter, entities)
+        procedures = suggest_modifiers(procedures, diagnoses, document, encounter, codesets)
+        schedule = Schedule.of(encounter, codesets.reference)
+        em = decide_em(document, diagnoses, procedures, encounter, entities, schedule)
         findings = check(diagnoses, procedures, em, encounter, codesets, knowledge.payer_rules)
         routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)
     return Coded(document, encounter, entities, diagnoses, procedures, em, findings, routed)

@@ -72,12 +72,16 @@ def _procedures(codes: list[dict[str, Any]]) -> RenderableType:
             code["code"],
             " ".join(code["modifiers"]),
             str(code["units"]),
-            code["description"],
+            "\n".join([code["description"], *_modifier_lines(code["modifier_reasons"])]),
             _confidence(code["confidence"]),
             ", ".join(str(pointer) for pointer in code["diagnosis_pointers"]),
             _evidence(code["evidence"]),
         )
     return table
+
+
+def _modifier_lines(reasons: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['modifier']}: {one['reason']}" for one in reasons]
 
 
 def _em(em: dict[str, Any] | None) -> RenderableType:
@@ -91,6 +95,8 @@ def _em(em: dict[str, Any] | None) -> RenderableType:
     for name in ("problems", "data", "risk"):
         element = em[name]
         table.add_row(name, element["level"], "\n".join(item["message"] for item in element["items"]))
+    for line in _modifier_lines(em.get("modifier_reasons", [])):
+        table.add_row("modifier", "", line)
     for one in em.get("also", ()):
         modifiers = "".join(f"-{modifier}" for modifier in one["modifiers"])
         table.add_row("also", f"{one['code']}{modifiers}", f"{one['units']} × {one['why']}")

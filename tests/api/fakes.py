@@ -70,8 +70,17 @@ def em(span: Span) -> results.Em:
     def element(level: str) -> results.Element:
         return results.Element(level, (results.ElementItem("acute", "one acute problem", (span,)),))
 
+    why = results.ModifierReason("25", "a problem beside the service", "CPT appendix A", (Span(0, 5),))
     return results.Em(
-        "99213", "mdm", "low", element("low"), element("straightforward"), element("low"), 0.8, modifiers=("25",)
+        "99213",
+        "mdm",
+        "low",
+        element("low"),
+        element("straightforward"),
+        element("low"),
+        0.8,
+        modifiers=("25",),
+        modifier_reasons=(why,),
     )
 
 

@@ -87,6 +87,7 @@ def test_the_elements_of_the_em_code_show_their_evidence() -> None:
     answer = respond(asked(), em=em(Span(0, 10)))
     assert answer.em is not None
     assert answer.em.modifiers == ["25"]
+    assert [(one.modifier, one.evidence[0].text) for one in answer.em.modifier_reasons] == [("25", "Chest")]
     assert answer.em.problems.items[0].evidence[0].text == "Chest pain"
 
 

@@ -170,6 +170,7 @@ class _Answer:
                 "description": result.description,
                 "confidence": _rounded(result.confidence),
                 "modifiers": list(result.modifiers),
+                "modifier_reasons": self._reasons(result.modifier_reasons),
                 "units": result.units,
                 "evidence": evidence(self._document, result.evidence),
                 "diagnosis_pointers": list(result.diagnosis_pointers),
@@ -184,6 +185,7 @@ class _Answer:
             {
                 "code": result.code,
                 "modifiers": list(result.modifiers),
+                "modifier_reasons": self._reasons(result.modifier_reasons),
                 "method": result.method,
                 "level": result.level,
                 "problems": self._element(result.problems),
@@ -212,6 +214,17 @@ class _Answer:
             for item in element.items
         ]
         return {"level": element.level, "items": items}
+
+    def _reasons(self, reasons: Sequence[results.ModifierReason]) -> list[schemas.ModifierReason]:
+        return [
+            schemas.ModifierReason(
+                modifier=one.modifier,
+                reason=one.reason,
+                source=one.source,
+                evidence=evidence(self._document, one.evidence),
+            )
+            for one in reasons
+        ]
 
     def _alternatives(self, alternatives: Sequence[results.Alternative]) -> list[schemas.Alternative]:
         return [

@@ -177,12 +177,22 @@ class DiagnosisCode(Response):
     sequence: int = Field(ge=1, description="Order on the claim, 1 for the first-listed")
 
 
+class ModifierReason(Response):
+    """Why a modifier stands on a code. `evidence` is empty where the encounter tells it and not the note."""
+
+    modifier: str
+    reason: str
+    source: str = Field(description="CPT appendix, manual section or table")
+    evidence: list[Evidence]
+
+
 class ProcedureCode(Response):
     code: str
     system: Literal["CPT", "HCPCS"]
     description: str
     confidence: Confidence
-    modifiers: list[str]
+    modifiers: list[str] = Field(description="At most four, those that change the price first")
+    modifier_reasons: list[ModifierReason] = Field(description="One for each of `modifiers`, in their order")
     units: int = Field(ge=1)
     evidence: list[Evidence]
     diagnosis_pointers: list[int] = Field(description="`sequence` of the diagnoses that it is for")
@@ -218,7 +228,8 @@ class Em(Response):
     """The evaluation and management code, and how it was counted."""
 
     code: str
-    modifiers: list[str] = Field(description="25, 57, 93 or 95, each where note and encounter support it")
+    modifiers: list[str] = Field(description="24, 25, 57, 93, 95 or GT, each where note and encounter support it")
+    modifier_reasons: list[ModifierReason] = Field(description="One for each of `modifiers`, in their order")
     method: Literal["mdm", "time"]
     level: Level = Field(description="The MDM level that two of the three elements reach")
     problems: MdmElement

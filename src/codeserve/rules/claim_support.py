@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from codeserve.rules.edits_case import Case
-from codeserve.rules.edits_modifiers import kind_of
 from codeserve.rules.edits_words import say
+from codeserve.rules.kinds import kind_of
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Role
 from codeserve.rules.tables import rows
 

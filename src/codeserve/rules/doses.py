@@ -9,6 +9,7 @@ import math
 import re
 
 from codeserve.codesets.procedures import ProcedureCode
+from codeserve.notes.spans import Span
 
 MOST = 999
 _AMOUNT = r"(?P<number>\d[\d,]*(?:\.\d+)?)\s*(?P<million>million)?\s*(?P<unit>mcg|mg|g|grams?|units?|iu|ml)\b"
@@ -30,6 +31,18 @@ def units(code: ProcedureCode, said: str, term: str) -> int:
     if given is None or amount <= 0:
         return 1
     return max(1, min(MOST, math.ceil(round(given / amount, 6))))
+
+
+def of_one_unit(code: ProcedureCode) -> tuple[str, float] | None:
+    """What one unit of a drug is: "mg", "unit" or "ml", and how much; None for what is not billed by its dose."""
+    one = _PER_UNIT.search(code.description) if "dose" in code.needs else None
+    return _measured(one) if one else None
+
+
+def amounts(said: str) -> tuple[tuple[float, str, Span], ...]:
+    """The amounts of drugs in a text, each with its unit, masses in milligrams, and its place."""
+    found = ((_measured(match), Span(*match.span())) for match in _DOSE.finditer(said))
+    return tuple((amount, unit, place) for (unit, amount), place in found)
 
 
 def states_dose(said: str) -> bool:

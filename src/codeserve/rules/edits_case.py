@@ -11,6 +11,7 @@ from codeserve.codesets.icd10cm import Icd10cm
 from codeserve.reasoning.questions import System
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.results import Diagnosis, Em, Procedure, Role
+from codeserve.rules.schedule import Schedule
 
 MOST_POINTERS = 4  # CMS-1500, item 24E
 
@@ -32,6 +33,10 @@ class Case:
     @property
     def day(self) -> date | None:
         return self.encounter.date_of_service
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.codesets.reference, self.day)
 
     def pointed(self, line: Procedure) -> list[Diagnosis]:
         """The diagnoses that a service line points to, in the order of the claim."""

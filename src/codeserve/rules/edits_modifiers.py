@@ -15,6 +15,7 @@ from itertools import combinations
 from codeserve.codesets.reference import Fee
 from codeserve.rules.edits_case import Case
 from codeserve.rules.edits_words import say
+from codeserve.rules.kinds import kind_of, part_of
 from codeserve.rules.results import Finding, Procedure
 from codeserve.rules.tables import rows
 
@@ -107,25 +108,3 @@ def groups(modifier: str) -> frozenset[str]:
 def allows_pair() -> frozenset[str]:
     """The modifiers that let both codes of an NCCI pair be paid, where the pair allows one at all."""
     return frozenset(m for m, row in _modifiers().items() if row["ncci"] == "yes")
-
-
-@lru_cache(maxsize=8192)
-def kind_of(code: str) -> str:
-    """ "em", "surgery", ... of code_kinds.tsv; "" for none."""
-    return _within("code_kinds.tsv", "kind", code)
-
-
-@lru_cache(maxsize=8192)
-def part_of(code: str) -> str:
-    """The part of the body that a code's section names; "" where it names none."""
-    return _within("body_parts.tsv", "part", code)
-
-
-def _within(table: str, column: str, code: str) -> str:
-    """Ranges compare codes of one form: five digits, or a letter at the same place."""
-    form = _form(code)
-    return next((r[column] for r in rows(table) if form == _form(r["from"]) and r["from"] <= code <= r["to"]), "")
-
-
-def _form(code: str) -> str:
-    return "".join("9" if c.isdigit() else c if place == 4 else "A" for place, c in enumerate(code))

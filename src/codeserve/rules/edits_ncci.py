@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from codeserve.codesets.reference import AddOn, PairEdit, UnitsEdit
 from codeserve.rules.edits_case import Case
-from codeserve.rules.edits_global import MAJOR, global_days
-from codeserve.rules.edits_modifiers import allows_pair, groups, kind_of
+from codeserve.rules.edits_modifiers import allows_pair, groups
 from codeserve.rules.edits_words import say
+from codeserve.rules.kinds import kind_of
 from codeserve.rules.results import Finding, Procedure
 
 ALLOWED, NEVER = "1", "0"
@@ -45,19 +45,19 @@ def _pair(pair: PairEdit, lines: Lines, case: Case) -> Iterator[Finding]:
     if indicator == NEVER:
         yield say("ncci-ptp-never", codes, **told)
     elif indicator == ALLOWED:
-        if not _bypassed(first) and not _bypassed(second):
+        if not bypassed(first) and not bypassed(second):
             yield say("ncci-ptp", codes, modifier=_which(pair, case), **told)
-        elif shared := _same_site(first, second):
+        elif shared := same_site(first, second):
             yield say("ncci-ptp-same-site", codes, modifier=", ".join(sorted(shared)), **told)
 
 
-def _bypassed(lines: Sequence[Procedure]) -> bool:
+def bypassed(lines: Sequence[Procedure]) -> bool:
     """Whether every line of a code carries a modifier that allows the pair; on a visit only those of visits do."""
     accepted = OF_VISITS if kind_of(lines[0].code) == "em" else allows_pair()
     return all(accepted & set(line.modifiers) for line in lines)
 
 
-def _same_site(first: Sequence[Procedure], second: Sequence[Procedure]) -> set[str]:
+def same_site(first: Sequence[Procedure], second: Sequence[Procedure]) -> set[str]:
     """The sites that both codes name, where no modifier on either says that they are apart."""
     allowing = [allows_pair() & set(line.modifiers) for line in (*first, *second)]
     if any(m for m in allowing for one in m if not groups(one) & ON_EITHER_SIDE):
@@ -71,7 +71,7 @@ def _which(pair: PairEdit, case: Case) -> str:
     visit = next((code for code in codes if kind_of(code) == "em"), None)
     if visit:
         other = next(code for code in codes if code != visit) if codes[0] != codes[1] else visit
-        return f"{'57' if global_days(other, case) == MAJOR else '25'} on {visit}"
+        return f"{case.schedule.visit_modifier(other) or '25'} on {visit}"
     if all(_sided(code, case) for code in codes):
         return f"RT or LT on each if on two sides, else 59 or XS on {pair.column2}"
     if all(kind_of(code) == "lab" for code in codes):

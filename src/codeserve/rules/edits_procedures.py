@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from codeserve.rules.edits_case import MOST_POINTERS, Case
 from codeserve.rules.edits_words import say
 from codeserve.rules.results import Diagnosis, Finding, Procedure, Role
+from codeserve.rules.vaccines import is_first_giving, is_vaccine
 
 SIDES = {"right": "RT", "left": "LT"}
 RIGHT = frozenset({"RT", "E3", "E4", *(f"F{n}" for n in range(5, 10)), *(f"T{n}" for n in range(5, 10))})
 LEFT = frozenset({"LT", "E1", "E2", "FA", "TA", *(f"{x}{n}" for x in "FT" for n in range(1, 5))})
 SIDED = RIGHT | LEFT | {"50"}
 REPEATED = frozenset({"76", "77", "91"})
-PRODUCTS = ("906", "907", "913", "914")
-VACCINE_GIVEN = ("90460", "90471", "90473", "90480", "G0008", "G0009", "G0010")
 MOST_UNITS = 9_999
 FORM = re.compile(r"\d{4}[0-9A-Z]|[A-V]\d{4}", re.ASCII)
 
@@ -124,7 +123,6 @@ def _side_missing(case: Case) -> Iterator[Finding]:
 
 
 def _vaccines(case: Case) -> Iterator[Finding]:
-    products = [p.code for p in case.lines if p.code.startswith(PRODUCTS)]
-    given = [p.code for p in case.lines if p.code.startswith(VACCINE_GIVEN)]
-    if products and not given:
+    products = [p.code for p in case.lines if is_vaccine(p.code)]
+    if products and not any(is_first_giving(p.code) for p in case.lines):
         yield say("vaccine-without-administration", products)

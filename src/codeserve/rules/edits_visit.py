@@ -8,28 +8,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from codeserve.rules.edits_words import say
-from codeserve.rules.em_modifiers import needed, part_of_procedure, separate_problem
+from codeserve.rules.em_modifiers import part_of_procedure, separate
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
 from codeserve.rules.mdm_problems import plain_kind
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Role
+from codeserve.rules.schedule import Schedule
 from codeserve.rules.tables import rows
 
 PREVENTIVE_REASONS = ("Z00.0", "Z00.1", "Z01.41")
 
 
 def visit_edits(
-    diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure], em: Em | None, encounter: Encounter
+    diagnoses: Sequence[Diagnosis],
+    procedures: Sequence[Procedure],
+    em: Em | None,
+    encounter: Encounter,
+    schedule: Schedule,
 ) -> Iterator[Finding]:
     if not any(d.role is Role.ASSESSED for d in diagnoses):
         yield say("assessment-missing", ())
     if em is None:
-        if part_of_procedure(diagnoses, procedures, encounter):
-            yield say("em-in-procedure", tuple(p.code for p in procedures if needed(p.code)))
+        if part_of_procedure(diagnoses, procedures, encounter, schedule):
+            yield say("em-in-procedure", tuple(p.code for p in procedures if schedule.visit_modifier(p.code)))
         return
     yield from (say(rule, (em.code,)) for rule in em.notices)
     yield from _inferred(em, encounter)
-    yield from _beside_procedures(diagnoses, procedures, em)
+    yield from _beside_procedures(diagnoses, procedures, em, schedule)
     yield from _preventive(diagnoses, em, encounter)
     yield from _time(em)
 
@@ -39,11 +44,13 @@ def _inferred(em: Em, encounter: Encounter) -> Iterator[Finding]:
         yield say("em-patient-status-inferred", (em.code,))
 
 
-def _beside_procedures(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure], em: Em) -> Iterator[Finding]:
-    beside = [p.code for p in procedures if needed(p.code) == "25"]
+def _beside_procedures(
+    diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure], em: Em, schedule: Schedule
+) -> Iterator[Finding]:
+    beside = [p.code for p in procedures if schedule.visit_modifier(p.code) == "25"]
     if not beside:
         return
-    if separate_problem(diagnoses, procedures):
+    if separate(diagnoses, procedures, schedule):
         yield say("em-modifier-25", (em.code, *beside))
     else:
         yield say("em-part-of-procedure", (em.code, *beside))

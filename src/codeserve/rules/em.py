@@ -10,17 +10,19 @@ from dataclasses import replace
 
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
-from codeserve.rules.em_modifiers import TELEHEALTH, em_modifiers, part_of_procedure
+from codeserve.rules.em_modifiers import em_modifiers, part_of_procedure, telehealth
 from codeserve.rules.em_special import in_global_period, medicare_preventive, separate_visit, staff_visit, with_special
 from codeserve.rules.em_visit import Visit, has_visit, stated_age, total_minutes, visit_of
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank, two_of_three
 from codeserve.rules.mdm import assess
-from codeserve.rules.results import Diagnosis, Element, ElementItem, Em, Procedure
+from codeserve.rules.results import Diagnosis, Element, ElementItem, Em, ModifierReason, Procedure
+from codeserve.rules.schedule import Schedule
 from codeserve.rules.tables import rows
 from codeserve.tagging.entities import Entity
 
 CONFIDENCE = {"both": 0.8, "one": 0.7, "inferred": 0.6}
+REMOTE = ("video", "audio")  # families whose codes say how already
 NAMES = ("problems", "data", "risk")
 Elements = tuple[Element, Element, Element]
 
@@ -31,12 +33,14 @@ def decide_em(
     procedures: Sequence[Procedure],
     encounter: Encounter,
     entities: Sequence[Entity] = (),
+    schedule: Schedule | None = None,
 ) -> Em | None:
     """The E/M code; None for an operative or procedure note, where nothing was assessed or done, and where the visit is
-    part of a procedure or of its global period."""
+    part of a procedure or of its global period. `schedule`: the fee schedule of the day, or else the starting one."""
+    fees = schedule or Schedule.of(encounter)
     if not has_visit(document, encounter) or not (diagnoses or procedures):
         return None
-    if part_of_procedure(diagnoses, procedures, encounter) or in_global_period(document, diagnoses, encounter):
+    if part_of_procedure(diagnoses, procedures, encounter, fees) or in_global_period(document, diagnoses, encounter):
         return None
     if encounter.age is None:
         encounter = replace(encounter, age=stated_age(document.text))
@@ -45,21 +49,21 @@ def decide_em(
         return staff
     elements = assess(document, entities, diagnoses, encounter, procedures)
     minutes, told = total_minutes(document, encounter)
-    modifiers = em_modifiers(diagnoses, procedures, encounter)
-    if visit.family in TELEHEALTH:
-        modifiers = tuple(m for m in modifiers if m not in TELEHEALTH.values())
+    reasons = em_modifiers(document, diagnoses, procedures, encounter, fees)
+    if visit.family not in REMOTE:
+        reasons = (*reasons, *telehealth(encounter))
     em: Em | None
     if visit.family.endswith("discharge"):
-        em = _discharge(visit, elements, minutes, told, modifiers)
+        em = _discharge(visit, elements, minutes, told, reasons)
     elif visit.family == "preventive":
-        em = _preventive(visit, elements, encounter, modifiers, medicare_preventive(document, encounter))
+        em = _preventive(visit, elements, encounter, reasons, medicare_preventive(document, encounter))
     else:
-        em = _leveled(visit, elements, minutes, told, modifiers)
+        em = _leveled(visit, elements, minutes, told, reasons)
     return with_special(em, document, encounter, minutes, told, procedures) if em else None
 
 
 def _leveled(
-    visit: Visit, elements: Elements, minutes: int | None, told: Span | None, modifiers: tuple[str, ...]
+    visit: Visit, elements: Elements, minutes: int | None, told: Span | None, reasons: tuple[ModifierReason, ...]
 ) -> Em:
     codes = [r for r in rows("em_codes.tsv") if r["family"] == visit.codes]
     level = two_of_three(*(element.level for element in elements))
@@ -80,7 +84,8 @@ def _leveled(
         level_by_time=by_time["code"] if by_time else None,
         next_level=_next_level(codes, chosen, elements),
         rationale=_rationale(visit, elements, level, minutes, method),
-        modifiers=modifiers,
+        modifiers=tuple(one.modifier for one in reasons),
+        modifier_reasons=reasons,
     )
 
 
@@ -129,7 +134,7 @@ def _inferred(visit: Visit) -> str:
 
 
 def _discharge(
-    visit: Visit, elements: Elements, minutes: int | None, told: Span | None, modifiers: tuple[str, ...]
+    visit: Visit, elements: Elements, minutes: int | None, told: Span | None, reasons: tuple[ModifierReason, ...]
 ) -> Em:
     codes = [r for r in rows("em_discharge.tsv") if r["family"] == visit.family]
     row = [r for r in codes if int(r["minutes"]) <= (minutes or 0)][-1]
@@ -146,12 +151,13 @@ def _discharge(
         level_by_time=row["code"],
         next_level="" if row is codes[-1] else f"{codes[-1]['code']} would need more than 30 minutes, documented",
         rationale=f"discharge by time only: {stated}",
-        modifiers=modifiers,
+        modifiers=tuple(one.modifier for one in reasons),
+        modifier_reasons=reasons,
     )
 
 
 def _preventive(
-    visit: Visit, elements: Elements, encounter: Encounter, modifiers: tuple[str, ...], medicare: str | None
+    visit: Visit, elements: Elements, encounter: Encounter, reasons: tuple[ModifierReason, ...], medicare: str | None
 ) -> Em | None:
     """Medicare's own code where the note names it, else by age and patient status; None where the age is not known."""
     fitting = (
@@ -173,7 +179,8 @@ def _preventive(
         risk=risk,
         confidence=CONFIDENCE["inferred" if visit.inferred else "both"],
         rationale=f"preventive visit, {visit.status} patient{age}{_inferred(visit)}",
-        modifiers=modifiers,
+        modifiers=tuple(one.modifier for one in reasons),
+        modifier_reasons=reasons,
     )
     beside = separate_visit(em, visit.status)
     return replace(em, also=(beside,)) if beside else em

@@ -17,6 +17,7 @@ from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
 from codeserve.rules.results import Diagnosis, Element, Em, EmAddOn, Procedure, Role
 from codeserve.rules.tables import rows
+from codeserve.rules.vaccines import is_giving, is_vaccine
 
 STEP = 15  # minutes of one unit of prolonged service
 MEDICARE = "medicare"
@@ -24,7 +25,6 @@ STAFF = {"office_established": "99211", "emergency": "99281"}
 # Problems that a preventive visit looks after without work of its own.
 PART_OF_PREVENTIVE = frozenset({"stable_chronic", "self_limited", "stable_acute", "administrative", "not_addressed"})
 AFTERCARE = ("Z48", "Z47", "Z09", "Z98")
-VACCINES = ("9047", "9046", "90480", "G0008", "G0009", "G0010")
 PREVENTIVE_SERVICES = ("G04", "G01", "993", "77067", "G0296")
 
 
@@ -93,8 +93,9 @@ def _may_be_longitudinal(em: Em, encounter: Encounter) -> bool:
 
 def _beside_25(em: Em, procedures: Sequence[Procedure]) -> bool:
     """Whether modifier 25 is there for anything but preventive services and vaccines."""
-    excused = (*VACCINES, *PREVENTIVE_SERVICES, "906", "907")
-    return "25" in em.modifiers and not all(p.code.startswith(excused) for p in procedures)
+    return "25" in em.modifiers and not all(
+        is_vaccine(p.code) or is_giving(p.code) or p.code.startswith(PREVENTIVE_SERVICES) for p in procedures
+    )
 
 
 def separate_visit(em: Em, status: str) -> EmAddOn | None:

@@ -42,3 +42,9 @@ class Encounter:
     def medicare(self) -> bool:
         """Whether the payer's name says Medicare."""
         return "medicare" in (self.payer or "").lower()
+
+    @property
+    def payer_sort(self) -> str:
+        """ "medicare", "medicaid", "commercial" for any other name, "" where none is told."""
+        named = (self.payer or "").lower()
+        return next((sort for sort in ("medicare", "medicaid") if sort in named), "commercial" if named else "")

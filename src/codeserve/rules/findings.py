@@ -41,7 +41,9 @@ def check(
 ) -> tuple[Finding, ...]:
     """All findings about codes that a note gave; the order as `numbered` has it. The same input gives the same."""
     proposed = case(diagnoses, procedures, em, encounter, codesets)
-    return numbered([*edits(proposed, payer_rules), *visit_edits(diagnoses, procedures, em, encounter)])
+    return numbered(
+        [*edits(proposed, payer_rules), *visit_edits(diagnoses, procedures, em, encounter, proposed.schedule)]
+    )
 
 
 def edits(one: Case, payer_rules: PayerRules) -> Iterator[Finding]:

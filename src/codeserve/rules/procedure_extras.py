@@ -15,13 +15,12 @@ from codeserve.codesets.procedures import Procedures
 from codeserve.notes.document import Document
 from codeserve.rules.em_visit import stated_age
 from codeserve.rules.encounter import Encounter
+from codeserve.rules.modifier_words import because, marked
 from codeserve.rules.reading import pattern, setting_of
 from codeserve.rules.results import Procedure
 from codeserve.rules.tables import rows
+from codeserve.rules.vaccines import is_covid, is_giving, is_vaccine
 
-VACCINE = ("906", "907", "9131", "9132", "9138")
-GIVING = frozenset({"90460", "90461", "90471", "90472", "90473", "90474", "90480", "G0008", "G0009", "G0010"})
-COVID = ("9130", "9131", "9132")
 COUNSELLED_UNDER = 19
 COUNSELLED = re.compile(r"\b(?:counsel\w*|discussed|reviewed|explained|questions (?:were )?answered)\b", re.IGNORECASE)
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
@@ -35,18 +34,18 @@ def following(
     """The services with what follows from them, in their order; units and modifiers completed."""
     counted = [one for p in procedures for one in _counted(p, document, table)]
     waived = [_waived(p, visit) for p in counted]
-    products = [p for p in waived if p.code.startswith(VACCINE) and p.code not in GIVING]
+    products = [p for p in waived if is_vaccine(p.code)]
     if not products:
         return tuple(waived)
     given = list(_giving(products, document, visit, table))
-    return (*(p for p in waived if p.code not in GIVING), *given)
+    return (*(p for p in waived if not is_giving(p.code)), *given)
 
 
 def _waived(procedure: Procedure, visit: Encounter) -> Procedure:
     named = {row["code"] for row in rows("procedure_waived.tsv")}
     if procedure.code not in named or "QW" in procedure.modifiers or setting_of(visit) not in WAIVED_IN:
         return procedure
-    return replace(procedure, modifiers=(*procedure.modifiers, "QW"))
+    return marked(procedure, because("waived", "QW"))
 
 
 # -- by number -----------------------------------------------------------------------------------------------------
@@ -86,7 +85,7 @@ def _giving(
     products: Sequence[Procedure], document: Document, visit: Encounter, table: Procedures
 ) -> Iterator[Procedure]:
     """The codes for giving the vaccines, by age, counselling, payer and route; each with what it is for."""
-    covid = [p for p in products if p.code.startswith(COVID)]
+    covid = [p for p in products if is_covid(p.code)]
     yield from (_other(p, "90480", 1, table) for p in covid)
     rest = [p for p in products if p not in covid]
     if not rest:
@@ -138,6 +137,7 @@ def _other(procedure: Procedure, code: str, units: int, table: Procedures) -> Pr
         description=known.description if known else "",
         units=units,
         modifiers=(),
+        modifier_reasons=(),
         alternatives=(),
         rationale=f"follows from {procedure.code}",
     )

@@ -12,10 +12,11 @@ from codeserve.reasoning.questions import Answer, Question, System
 from codeserve.retrieval import text as words
 from codeserve.rules import details
 from codeserve.rules.doses import units
-from codeserve.rules.em_modifiers import TELEHEALTH
+from codeserve.rules.em_modifiers import telehealth
 from codeserve.rules.encounter import Encounter
+from codeserve.rules.modifier_words import because, marked
 from codeserve.rules.procedure_extras import digit, following
-from codeserve.rules.results import Alternative, Diagnosis, Procedure, Role
+from codeserve.rules.results import Alternative, Diagnosis, ModifierReason, Procedure, Role
 from codeserve.rules.services import Done, ProcedureTerms, done, professional
 from codeserve.rules.sizes import sized
 from codeserve.rules.tables import rows
@@ -66,44 +67,44 @@ def _procedure(
     code = procedures.get(chosen)
     sized_to = f"; {chosen} by the number stated" if chosen != best.candidate.code else ""
     said = service.sentence.of(document.text)
-    return Procedure(
+    plain = Procedure(
         code=chosen,
         system=best.candidate.system,
         description=code.description if code else best.candidate.description,
         confidence=best.probability,
         evidence=(service.sentence,),
         decided_by=answer.decided_by,
-        modifiers=tuple(_sides(code, document, service)) if code else (),
         units=units(code, said, service.term) if code else 1,
         diagnosis_pointers=pointers(chosen, f"{said} {service.term}", diagnoses),
         alternatives=tuple(Alternative(o.candidate.code, o.candidate.description, o.probability) for o in others),
         rationale=f"“{service.term}” was done{sized_to}; decided by {answer.decided_by}",
     )
+    return marked(plain, *(_sides(code, document, service) if code else ()))
 
 
 def _placed(procedure: Procedure, visit: Encounter, procedures: Procedures) -> Procedure:
     """The same service where the facility owns the equipment, or through a screen."""
     becomes = next(professional(procedure.code, visit), None)
     if becomes == PROFESSIONAL:
-        procedure = replace(procedure, modifiers=(*procedure.modifiers, PROFESSIONAL))
+        procedure = marked(procedure, because("facility", PROFESSIONAL))
     elif becomes and (other := procedures.get(becomes)):
         procedure = replace(procedure, code=becomes, description=other.description)
-    remote = TELEHEALTH.get(visit.modality or "")
-    return replace(procedure, modifiers=(*procedure.modifiers, remote)) if remote else procedure
+    return marked(procedure, *telehealth(visit))
 
 
-def _sides(code: ProcedureCode, document: Document, service: Done) -> Iterator[str]:
-    """RT, LT or 50 for a service on one of two sides (CMS Claims Processing Manual, chapter 4, section 20.6)."""
+def _sides(code: ProcedureCode, document: Document, service: Done) -> Iterator[ModifierReason]:
+    """A digit, or RT, LT or 50 for a service on one of two sides."""
     if one := digit(code.code, service.sentence.of(document.text)):
-        yield one
+        yield because("digit", one, (service.sentence,))
     elif "side" in code.needs:
-        found = {detail.value for detail in details.find("side", document.text, service.sentence)}
-        if found == {"right"}:
-            yield "RT"
-        elif found == {"left"}:
-            yield "LT"
-        elif "bilateral" in found or found == {"right", "left"}:
-            yield "50"
+        found = details.find("side", document.text, service.sentence)
+        spans = [detail.span for detail in found]
+        values = {detail.value for detail in found}
+        if values == {"right"} or values == {"left"}:
+            side = values.pop()
+            yield because("side", {"right": "RT", "left": "LT"}[side], spans, side=side)
+        elif "bilateral" in values or values == {"right", "left"}:
+            yield because("both-sides", "50", spans)
 
 
 def pointers(code: str, said: str, diagnoses: Sequence[Diagnosis]) -> tuple[int, ...]:

@@ -49,8 +49,18 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True)
+class ModifierReason:
+    """Why a modifier stands on a code. `evidence` is empty where the encounter tells it, not the note."""
+
+    modifier: str
+    reason: str
+    source: str
+    evidence: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Procedure:
-    """`diagnosis_pointers` are sequences of diagnoses; `units` at least 1."""
+    """`diagnosis_pointers` are sequences of diagnoses; `units` at least 1; `modifier_reasons` one a modifier."""
 
     code: str
     system: System
@@ -63,6 +73,7 @@ class Procedure:
     diagnosis_pointers: tuple[int, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     rationale: str = ""
+    modifier_reasons: tuple[ModifierReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +107,8 @@ class EmAddOn:
 @dataclass(frozen=True, slots=True)
 class Em:
     """`method` "mdm" or "time"; `level` the MDM level that holds; `level_by_time` the code that time alone gives.
-    `modifiers`: 25, 57, 93 or 95, each where the note and the encounter support it. `also`: codes beside it. `notices`:
-    rules of findings.tsv that the note calls for."""
+    `modifiers`: 24, 25, 57, 93, 95 or GT, each where the note and the encounter support it. `also`: codes beside it.
+    `notices`: rules of findings.tsv that the note calls for."""
 
     code: str
     method: str
@@ -112,6 +123,7 @@ class Em:
     modifiers: tuple[str, ...] = ()
     also: tuple[EmAddOn, ...] = ()
     notices: tuple[str, ...] = ()
+    modifier_reasons: tuple[ModifierReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,3 +28,14 @@ def any_of(words: Iterable[str]) -> re.Pattern[str]:
 def cue(name: str, kind: str, column: str = "words", key: str = "kind") -> re.Pattern[str]:
     """The words of all rows of one kind; a cell may hold several, parted by "|"."""
     return any_of(word for row in rows(name) if row[key] == kind for word in row[column].split("|"))
+
+
+def within(table: str, column: str, code: str) -> str:
+    """The cell of the first row whose range (from, to) holds a code; "" where none does. Ranges compare codes of one
+    form: five digits, or a letter at the same place."""
+    form = _form(code)
+    return next((r[column] for r in rows(table) if form == _form(r["from"]) and r["from"] <= code <= r["to"]), "")
+
+
+def _form(code: str) -> str:
+    return "".join("9" if c.isdigit() else c if place == 4 else "A" for place, c in enumerate(code))
