@@ -77,6 +77,21 @@ def test_a_target_that_is_never_reached(tmp_path: Path) -> None:
     assert "deployments.Reasoner.autoscaling_config.target_ongoing_requests" in errors(tmp_path, config)
 
 
+def test_no_room_for_those_who_wait(tmp_path: Path) -> None:
+    config = changed(CPU, "Gateway", max_ongoing_requests=64 + 32 + 32 + 8)
+    assert errors(tmp_path, config) == []
+    waiting = with_gateway(config, admission={"max_waiting": 33, "max_waiting_batch": 32})
+    assert errors(tmp_path, waiting) == ["deployments.Gateway.max_ongoing_requests"]
+
+
+def test_a_line_without_a_bound_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(changed(CPU, "Reasoner", max_queued_requests=-1)))
+    warned = {t.key for t in find_troubles(path, UNKNOWN) if t.severity == "warning"}
+    assert "deployments.Reasoner.max_queued_requests" in warned
+    assert "deployments.EntityTagger.max_queued_requests" not in warned
+
+
 def test_no_room_for_probes_and_a_proxy_that_gives_up_first(tmp_path: Path) -> None:
     config = changed(CPU, "Gateway", max_ongoing_requests=64)
     config["http_options"]["request_timeout_s"] = 600

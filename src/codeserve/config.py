@@ -12,6 +12,7 @@ from codeserve.errors import SetupError
 
 DType = Literal["bfloat16", "float16", "float32"]
 EMBEDDED = "embedded"
+PriorityName = Literal["interactive", "batch"]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
@@ -93,15 +94,53 @@ class ModelSet(Settings):
     retriever: RetrieverSettings = RetrieverSettings()
 
 
+class KeyLimits(Settings):
+    """Of an API key: `weight`, its share of the slots beside other keys; `rate`, requests a second in the long run
+    (none: no limit) with `burst` at once; `priority`, the class of its requests that name none."""
+
+    weight: float = Field(1.0, ge=0.01, le=100)
+    rate: float | None = Field(None, gt=0)
+    burst: int = Field(10, ge=1)
+    priority: PriorityName = "interactive"
+
+
+class AdmissionSettings(Settings):
+    """Of one gateway replica, beside `max_in_flight`. `max_waiting` and `max_waiting_batch`: how many wait for a slot
+    in each class; `batch_share`: the share of the slots that batch requests may hold; `keys`: limits by the name of an
+    API key, `default` those of any other."""
+
+    max_waiting: int = Field(32, ge=0)
+    max_waiting_batch: int = Field(32, ge=0)
+    batch_share: float = Field(0.75, gt=0, le=1)
+    default: KeyLimits = KeyLimits()
+    keys: dict[str, KeyLimits] = {}
+
+    @property
+    def most_waiting(self) -> int:
+        return self.max_waiting + self.max_waiting_batch
+
+    def limits(self, key: str) -> KeyLimits:
+        return self.keys.get(key, self.default)
+
+
+class IdempotencySettings(Settings):
+    """How many answers one gateway replica keeps for the Idempotency-Key header (0: none), and how long, in seconds."""
+
+    max_answers: int = Field(1000, ge=0)
+    keep_s: float = Field(600.0, gt=0)
+
+
 class GatewaySettings(Settings):
-    """Times in seconds, lengths in characters. `keys_file` holds hashed API keys; without it and without
-    CODESERVE_API_KEYS any caller is taken, and then `host` must be a loopback address. `payer_rules`: files of rules,
-    or folders of them (docs/coding-rules.md)."""
+    """Times in seconds, lengths in characters. `max_in_flight`: requests at once in one gateway replica. `keys_file`
+    holds hashed API keys; without it and without CODESERVE_API_KEYS any caller is taken, and then `host` must be a
+    loopback address. `payer_rules`: files of rules, or folders of them (docs/coding-rules.md)."""
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=1, le=65535)
     max_text_chars: int = Field(200_000, ge=1_000)
     max_in_flight: int = Field(64, ge=1)
+    admission: AdmissionSettings = AdmissionSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     default_timeout_s: float = Field(120.0, gt=0)
     max_timeout_s: float = Field(600.0, gt=0)
     keys_file: Path | None = None

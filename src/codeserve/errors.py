@@ -6,9 +6,11 @@
     ├── Unauthorized         401
     ├── Forbidden            403
     ├── NotFound             404
+    ├── IdempotencyConflict  409
     ├── TooLarge             413
     ├── UnsupportedMediaType 415
     ├── Overloaded           429  retryable
+    ├── CallerLeft           499  the caller hung up; nobody receives it
     ├── StageFailed          503  retryable: a model or a stage failed
     ├── DeadlineExceeded     504  retryable
     ├── InvalidTable              an official file cannot be read or taken
@@ -66,6 +68,10 @@ class NotFound(CodeserveError):
     type, title, status = "not-found", "There is no such thing here", 404
 
 
+class IdempotencyConflict(CodeserveError):
+    type, title, status = "idempotency-conflict", "This Idempotency-Key stood for another request", 409
+
+
 class TooLarge(CodeserveError):
     type, title, status = "too-large", "The request is too large", 413
 
@@ -76,6 +82,10 @@ class UnsupportedMediaType(CodeserveError):
 
 class Overloaded(CodeserveError):
     type, title, status, retryable = "overloaded", "Too many requests at once", 429, True
+
+
+class CallerLeft(CodeserveError):
+    type, title, status = "caller-left", "The caller hung up", 499
 
 
 class StageFailed(CodeserveError):

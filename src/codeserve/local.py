@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from codeserve.config import AppSettings
+from codeserve.deadlines import seconds_left, within
 from codeserve.errors import CodeserveError, SetupError
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.reasoning.reasoner import Reasoner
@@ -26,17 +28,20 @@ class LocalStages:
         self._reasoner = reasoner
         self._one_at_a_time = asyncio.Lock()
 
-    async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
+    async def tag(self, text: str, chunks: Sequence[Chunk], deadline: float = math.inf) -> list[tuple[Entity, ...]]:
         found: list[tuple[Entity, ...]] = []
         for begin in range(0, len(chunks), TAG_BATCH):
             batch = chunks[begin : begin + TAG_BATCH]
-            async with self._one_at_a_time:
+            async with within(seconds_left(deadline), "the tagger"), self._one_at_a_time:
                 labelled = await asyncio.to_thread(self._tagger.run, [chunk.ids for chunk in batch])
             found += [decode(p, c, self._tagger.labels, text) for p, c in zip(labelled, batch, strict=True)]
         return found
 
-    async def reason(self, questions: Sequence[Question], quick: bool = False) -> tuple[Answer, ...]:
-        return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
+    async def reason(
+        self, questions: Sequence[Question], deadline: float = math.inf, quick: bool = False
+    ) -> tuple[Answer, ...]:
+        async with within(seconds_left(deadline), "the reasoner"):
+            return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
 
     async def missing(self) -> tuple[str, ...]:
         try:
@@ -52,10 +57,10 @@ class QuickStages:
     def __init__(self, reasoner: Reasoner) -> None:
         self._reasoner = reasoner
 
-    async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
+    async def tag(self, text: str, chunks: Sequence[Chunk], deadline: float) -> list[tuple[Entity, ...]]:
         raise SetupError("no tagger was started")
 
-    async def reason(self, questions: Sequence[Question], quick: bool = False) -> tuple[Answer, ...]:
+    async def reason(self, questions: Sequence[Question], deadline: float, quick: bool = False) -> tuple[Answer, ...]:
         if not quick:
             raise SetupError("no LLM was started")
         return await self._reasoner.answer(questions, llm=False, dense=False)

@@ -44,6 +44,7 @@ class Deployment:
 
     name: str
     ongoing: int
+    queued: int
     drain_s: float
     health_s: float
     surge_percent: int
@@ -85,6 +86,7 @@ def _deployment(name: str, options: Mapping[str, Any]) -> Deployment:
     return Deployment(
         name=name,
         ongoing=int(options["max_ongoing_requests"]),
+        queued=int(options.get("max_queued_requests", -1)),
         drain_s=float(options["graceful_shutdown_timeout_s"]),
         health_s=float(options["health_check_timeout_s"]),
         surge_percent=int(options.get("max_surge_percent") or 0),
@@ -130,13 +132,20 @@ def _health(reasoner: Deployment, settings: AppSettings) -> Iterator[Trouble]:
 
 def _slots(deployments: Mapping[str, Deployment], settings: AppSettings) -> Iterator[Trouble]:
     gateway, tagger, reasoner = (deployments[name] for name in (GATEWAY, TAGGER, REASONER))
-    budget = settings.gateway.max_in_flight
-    if gateway.ongoing < budget + PROBES:
+    budget, waiting = settings.gateway.max_in_flight, settings.gateway.admission.most_waiting
+    if gateway.ongoing < budget + waiting + PROBES:
         yield _error(
             "deployments.Gateway.max_ongoing_requests",
-            f"{gateway.ongoing} leave no room for gateway.max_in_flight ({budget}) and {PROBES} probes: Serve would "
-            "refuse in plain text before the gateway can answer 429",
+            f"{gateway.ongoing} leave no room for gateway.max_in_flight ({budget}), {waiting} that wait and {PROBES} "
+            "probes: Serve would refuse before the gateway can answer 429",
         )
+    for one in (gateway, tagger, reasoner):
+        if one.queued < 0:
+            yield Trouble(
+                "warning",
+                f"deployments.{one.name}.max_queued_requests",
+                "without it Serve's own line before this deployment grows without a bound",
+            )
     batch = settings.model_set.tagger.max_batch_tokens // (settings.model_set.tagger.window + SPECIAL_TOKENS)
     if batch > tagger.ongoing:
         yield _error(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import math
 from collections.abc import Awaitable, Collection, Sequence
 from functools import partial
 from typing import Protocol
@@ -31,11 +31,14 @@ from codeserve.tagging.pre import load_encoder
 
 
 class Stages(Protocol):
-    """The two model stages, wherever they run. Both raise CodeserveError."""
+    """The two model stages, wherever they run. `deadline`: a time of the running event loop's clock, past which a stage
+    begins nothing and ends what it began. Both raise CodeserveError."""
 
-    def tag(self, text: str, chunks: Sequence[Chunk]) -> Awaitable[Sequence[Sequence[Entity]]]: ...
+    def tag(self, text: str, chunks: Sequence[Chunk], deadline: float) -> Awaitable[Sequence[Sequence[Entity]]]: ...
 
-    def reason(self, questions: Sequence[Question], quick: bool = False) -> Awaitable[Sequence[Answer]]:
+    def reason(
+        self, questions: Sequence[Question], deadline: float, quick: bool = False
+    ) -> Awaitable[Sequence[Answer]]:
         """`quick`: the first candidate by words answers, without the LLM."""
 
     async def missing(self) -> tuple[str, ...]: ...
@@ -100,7 +103,7 @@ class CodingService:
         if request.model_version is not None and request.model_version not in self.known_models():
             raise NotFound("there is no such model_version", field="model_version", hint="see GET /v1/models")
         timings = Timings()
-        coded = await self._read(request.text, request.encounter, timings)
+        coded = await self._read(request.text, request.encounter, timings, deadline)
         with timings.stage("assemble"):
             response = to_response(
                 request,
@@ -115,34 +118,36 @@ class CodingService:
             )
         return response, timings
 
-    async def validate(self, request: ValidateRequest) -> tuple[ValidateResponse, Timings]:
+    async def validate(self, request: ValidateRequest, deadline: float = math.inf) -> tuple[ValidateResponse, Timings]:
         """Check a claim; with a note the chain reads it and the claim is held against it."""
         timings = Timings()
         codesets = self._knowledge.codesets
         claim = to_claim(request, codesets)
-        coded = await self._read(request.text, request.encounter, timings) if request.text else None
+        coded = await self._read(request.text, request.encounter, timings, deadline) if request.text else None
         with timings.stage("validate"):
             note = Note(coded.diagnoses, coded.procedures, coded.em) if coded else None
             found = validate(claim, codesets, self._knowledge.payer_rules, note)
             tables = [to_table(one) for one in codesets.in_force(claim.encounter.date_of_service)]
         return ValidateResponse(findings=[to_finding(one) for one in found], tables=tables), timings
 
-    async def gaps(self, request: GapsRequest) -> tuple[GapsResponse, Timings]:
+    async def gaps(self, request: GapsRequest, deadline: float = math.inf) -> tuple[GapsResponse, Timings]:
         """What a note leaves open, read without the LLM: quick enough for a note that is being written."""
         timings = Timings()
-        coded = await self._read(request.text, request.encounter, timings, quick=True)
+        coded = await self._read(request.text, request.encounter, timings, deadline, quick=True)
         with timings.stage("gaps"):
             found = to_gaps(coded.document, self._gaps(coded))
         return GapsResponse(document_id=request.document_id, documentation_gaps=found, model=self._models), timings
 
     async def read_quickly(self, text: str, sent: schemas.Encounter) -> Coded:
         """What the rules make of a note without the tagger and the LLM."""
-        return await self._read(text, sent, Timings(), quick=True)
+        return await self._read(text, sent, Timings(), math.inf, quick=True)
 
-    async def _read(self, text: str, sent: schemas.Encounter, timings: Timings, quick: bool = False) -> Coded:
+    async def _read(
+        self, text: str, sent: schemas.Encounter, timings: Timings, deadline: float, quick: bool = False
+    ) -> Coded:
         encounter, identifiers = to_encounter(sent)
-        tag = None if quick else self._stages.tag
-        reason = partial(self._stages.reason, quick=quick)
+        tag = None if quick else partial(self._stages.tag, deadline=deadline)
+        reason = partial(self._stages.reason, deadline=deadline, quick=quick)
         return await pipeline.code_note(text, identifiers, encounter, self._knowledge, tag, reason, timings)
 
     def _gaps(self, coded: Coded) -> tuple[Gap, ...]:
@@ -158,7 +163,7 @@ class CodingService:
 
     async def code(self, request: schemas.ExtractRequest) -> schemas.ExtractResponse:
         """The same without a deadline, for the command line."""
-        response, _ = await self.extract(request, request_id="", deadline=asyncio.get_running_loop().time() + 3600)
+        response, _ = await self.extract(request, request_id="", deadline=math.inf)
         return response
 
     async def ready(self) -> Readiness:

@@ -110,6 +110,7 @@ class FakeService:
     missing: tuple[str, ...] = ()
     asked: list[ExtractRequest] = field(default_factory=list)
     request_ids: list[str] = field(default_factory=list)
+    cancelled: int = 0
 
     async def extract(
         self, request: ExtractRequest, *, request_id: str, deadline: float
@@ -117,17 +118,21 @@ class FakeService:
         self.asked.append(request)
         self.request_ids.append(request_id)
         assert deadline > asyncio.get_running_loop().time()
-        await asyncio.sleep(self.delay_s)
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if self.fail is not None:
             raise self.fail
         return answer(request), Spent({"prepare": 0.001, "tag": 0.002})
 
-    async def validate(self, request: ValidateRequest) -> tuple[ValidateResponse, Spent]:
+    async def validate(self, request: ValidateRequest, deadline: float) -> tuple[ValidateResponse, Spent]:
         table = TableInForce(name="ncci-ptp", version="starter", effective=None, until=None, source="starting table")
         found = [to_finding(FINDING)] if request.diagnosis_codes else []
         return ValidateResponse(findings=found, tables=[table]), Spent({"validate": 0.001})
 
-    async def gaps(self, request: GapsRequest) -> tuple[GapsResponse, Spent]:
+    async def gaps(self, request: GapsRequest, deadline: float) -> tuple[GapsResponse, Spent]:
         found = to_gaps(plain_document(request.text), [GAP] if request.text.startswith("ankle") else [])
         answer = GapsResponse(document_id=request.document_id, documentation_gaps=found, model=MODELS)
         return answer, Spent({"gaps": 0.001})

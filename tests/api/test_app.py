@@ -221,7 +221,7 @@ def test_a_wrong_setting_found_late_is_not_told_to_the_caller() -> None:
 
 
 def test_over_the_limit_requests_are_turned_away() -> None:
-    app = make_app(FakeService(delay_s=0.2), max_in_flight=2)
+    app = make_app(FakeService(delay_s=0.2), max_in_flight=2, admission={"max_waiting": 0})
 
     async def burst(http: httpx.AsyncClient) -> list[httpx.Response]:
         return list(await asyncio.gather(*(http.post("/v1/extract-codes", json=EXAMPLE) for _ in range(5))))
@@ -355,3 +355,124 @@ def test_metrics() -> None:
     ):
         assert line in text
     assert "nobody" not in text
+
+
+IDEMPOTENT = {"Idempotency-Key": "k-1"}
+
+
+def test_the_same_key_and_body_get_the_same_answer() -> None:
+    service = FakeService(delay_s=0.05)
+    app = make_app(service)
+
+    async def twice(http: httpx.AsyncClient) -> list[httpx.Response]:
+        first = [http.post("/v1/extract-codes", json=EXAMPLE, headers=IDEMPOTENT) for _ in range(2)]
+        return [*await asyncio.gather(*first), await http.post("/v1/extract-codes", json=EXAMPLE, headers=IDEMPOTENT)]
+
+    responses = with_client(app, twice)
+    assert [response.status_code for response in responses] == [200] * 3
+    assert len({response.content for response in responses}) == 1
+    assert sorted(response.headers.get("idempotency-replayed", "") for response in responses) == ["", "true", "true"]
+    assert len(service.asked) == 1
+
+
+def test_the_same_key_for_another_request_is_a_conflict() -> None:
+    app = make_app()
+    assert post(app, EXAMPLE, headers=IDEMPOTENT).status_code == 200
+
+    async def others(http: httpx.AsyncClient) -> list[httpx.Response]:
+        await http.post("/v1/extract-codes", json=EXAMPLE, headers=IDEMPOTENT)
+        body = {**EXAMPLE, "text": "gout"}
+        return [
+            await http.post("/v1/extract-codes", json=body, headers=IDEMPOTENT),
+            await http.post("/v1/documentation-gaps", json=EXAMPLE, headers=IDEMPOTENT),
+        ]
+
+    for response in with_client(app, others):
+        problem(response, 409, "idempotency-conflict")
+
+
+def test_a_repeated_request_needs_no_slot() -> None:
+    app = make_app(FakeService(delay_s=0.2), max_in_flight=1, admission={"max_waiting": 0})
+
+    async def join(http: httpx.AsyncClient) -> list[httpx.Response]:
+        first = asyncio.create_task(http.post("/v1/extract-codes", json=EXAMPLE, headers=IDEMPOTENT))
+        await asyncio.sleep(0.05)
+        return [
+            *await asyncio.gather(
+                http.post("/v1/extract-codes", json=EXAMPLE, headers=IDEMPOTENT),
+                http.post("/v1/extract-codes", json=EXAMPLE, headers={"Idempotency-Key": "k-2"}),
+            ),
+            await first,
+        ]
+
+    assert [response.status_code for response in with_client(app, join)] == [200, 429, 200]
+
+
+def test_headers_that_ask_for_something_unknown() -> None:
+    for headers in ({"X-Priority": "now"}, {"Idempotency-Key": "a b"}):
+        body = problem(post(make_app(), EXAMPLE, headers=headers), 422, "invalid-request")
+        assert fields(body) == list(headers)
+
+
+def test_those_who_wait_are_answered_in_turn_interactive_first() -> None:
+    service = FakeService(delay_s=0.02)
+    app = make_app(service, max_in_flight=1)
+
+    async def mixed(http: httpx.AsyncClient) -> list[httpx.Response]:
+        asked = [
+            http.post("/v1/extract-codes", json={**EXAMPLE, "document_id": name}, headers={"X-Priority": priority})
+            for name, priority in (("1", "batch"), ("2", "batch"), ("3", "interactive"))
+        ]
+        return list(await asyncio.gather(*asked))
+
+    assert [response.status_code for response in with_client(app, mixed)] == [200] * 3
+    assert [asked.document_id for asked in service.asked] == ["1", "3", "2"]
+
+
+def test_a_key_over_its_rate() -> None:
+    app = make_app(admission={"default": {"rate": 0.01, "burst": 1}})
+
+    async def burst(http: httpx.AsyncClient) -> list[httpx.Response]:
+        return [await http.post("/v1/extract-codes", json=EXAMPLE) for _ in range(2)] + [await http.get("/metrics")]
+
+    first, second, metrics = with_client(app, burst)
+    assert first.status_code == 200
+    problem(second, 429, "overloaded")
+    assert second.headers["retry-after"] == "60"
+    for line in ('codeserve_refused_total{reason="rate"} 1.0', "codeserve_slots_held 0.0"):
+        assert line in metrics.text
+
+
+def test_one_who_hangs_up_frees_its_slot() -> None:
+    service = FakeService(delay_s=30)
+    app = make_app(service, max_in_flight=1)
+    left = asyncio.Event()
+
+    async def main() -> None:
+        parts = [{"type": "http.request", "body": json.dumps(EXAMPLE).encode(), "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            if parts:
+                return parts.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(_: Any) -> None:
+            """Nobody listens."""
+
+        scope = {
+            **{"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"},
+            **{"path": "/v1/extract-codes", "raw_path": b"/v1/extract-codes", "query_string": b"", "root_path": ""},
+            **{"headers": [(b"content-type", b"application/json")], "client": ("127.0.0.1", 1), "server": ("x", 1)},
+        }
+        answering = asyncio.create_task(app(scope, receive, send))
+        while not service.asked:
+            await asyncio.sleep(0)
+        left.set()
+        await answering
+
+    asyncio.run(main())
+    assert service.cancelled == 1
+    service.delay_s = 0
+    assert post(app, EXAMPLE).status_code == 200
+    assert 'status="499"} 1.0' in request(app, "GET", "/metrics").text

@@ -1,21 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeserve.api.limits import Admission, body_limit, require_json, timeout_s
+from codeserve.api.limits import body_limit, idempotency_key, priority, require_json, timeout_s, while_connected
 from codeserve.api.metrics import OTHER, Bounded
-from codeserve.errors import Overloaded, UnsupportedMediaType
-
-
-def test_places_are_given_back_even_after_a_failure() -> None:
-    admission = Admission(1)
-    for _ in range(3):
-        with pytest.raises(ZeroDivisionError), admission.enter():
-            raise ZeroDivisionError
-    with admission.enter(), pytest.raises(Overloaded), admission.enter():
-        pass
+from codeserve.errors import CallerLeft, InvalidNote, UnsupportedMediaType
 
 
 @given(st.integers(1, 600_000))
@@ -41,3 +35,44 @@ def test_other_content_is_refused(content_type: str) -> None:
 def test_labels_stay_few(values: list[str]) -> None:
     bounded = Bounded(5)
     assert len({bounded(value) for value in values} - {OTHER}) <= 5
+
+
+def test_a_class_is_one_of_two() -> None:
+    assert (priority({}), priority({"X-Priority": "Batch"})) == (None, "batch")
+    with pytest.raises(InvalidNote):
+        priority({"X-Priority": "urgent"})
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "é"])
+def test_an_unusable_idempotency_key_is_refused(key: str) -> None:
+    with pytest.raises(InvalidNote):
+        idempotency_key({"Idempotency-Key": key})
+
+
+def test_work_ends_before_its_caller_is_said_to_have_left() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+            ended.append("work")
+
+    async def hang_up() -> Any:
+        await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(CallerLeft):
+        asyncio.run(while_connected(hang_up, work()))
+    assert ended == ["work"]
+
+
+def test_a_caller_who_stays_gets_the_result() -> None:
+    async def stay() -> Any:
+        await asyncio.sleep(3600)
+
+    async def work() -> int:
+        return 7
+
+    assert asyncio.run(while_connected(stay, work())) == 7

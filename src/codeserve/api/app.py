@@ -12,11 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from codeserve import __version__
-from codeserve.api import limits, logs, openapi, problems
+from codeserve.api import logs, openapi, problems
+from codeserve.api.admission import Admission
 from codeserve.api.auth import Keys
+from codeserve.api.exchange import Shell
+from codeserve.api.idempotency import Answers
 from codeserve.api.metrics import Metrics
 from codeserve.api.observe import Observer
-from codeserve.api.routes import Shell, router
+from codeserve.api.routes import router
 from codeserve.api.service import Service
 from codeserve.config import GatewaySettings
 from codeserve.errors import CodeserveError
@@ -24,7 +27,9 @@ from codeserve.errors import CodeserveError
 logger = logging.getLogger(__name__)
 
 
-def create_app(service: Service, settings: GatewaySettings, *, echo_request_id: bool = True) -> FastAPI:
+def create_app(
+    service: Service, settings: GatewaySettings, *, metrics: Metrics | None = None, echo_request_id: bool = True
+) -> FastAPI:
     """Raises SetupError when the keys cannot be read, or when there are none and the host is not loopback.
 
     `echo_request_id`: see Observer; off under Ray Serve.
@@ -34,9 +39,12 @@ def create_app(service: Service, settings: GatewaySettings, *, echo_request_id: 
     keys.require_loopback(settings.host)
     if keys.open:
         logger.warning("no API key is configured: every caller on loopback is taken, no other")
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     app = describe_app()
-    app.state.shell = Shell(service, settings, keys, metrics, limits.Admission(settings.max_in_flight))
+    admission = Admission(settings, metrics.refused)
+    metrics.watch(admission.gate)
+    answers = Answers(settings.idempotency.max_answers, settings.idempotency.keep_s)
+    app.state.shell = Shell(service, settings, keys, metrics, admission, answers)
     app.add_middleware(Observer, metrics=metrics, echo_request_id=echo_request_id)
     for kind in (CodeserveError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _on_error)

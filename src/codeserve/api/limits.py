@@ -1,16 +1,25 @@
-"""What a request may cost: its size, its time, and how many run at once."""
+"""What a request may cost and what its headers ask for; whether its caller is still there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+import re
+from collections.abc import Coroutine, Mapping
 from email.message import Message
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
-from codeserve.errors import BadRequest, InvalidNote, Overloaded, TooLarge, UnsupportedMediaType
+from codeserve.api.admission import PRIORITIES
+from codeserve.config import PriorityName
+from codeserve.errors import BadRequest, CallerLeft, InvalidNote, TooLarge, UnsupportedMediaType
 
+T = TypeVar("T")
 TIMEOUT_HEADER = "X-Request-Timeout-Ms"
+PRIORITY_HEADER = "X-Priority"
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 # JSON may write a character outside the BMP as two escapes of six bytes; the rest is for the other fields.
 BYTES_A_CHARACTER = 12
 OTHER_BYTES = 256 * 1024
@@ -60,20 +69,41 @@ def timeout_s(headers: Mapping[str, str], default_s: float, cap_s: float) -> flo
     return int(wish) / 1000
 
 
-class Admission:
-    """Lets at most `most` requests in at once; the next one is turned away rather than queued."""
+def priority(headers: Mapping[str, str]) -> PriorityName | None:
+    """The class that the request names, if any."""
+    wish = headers.get(PRIORITY_HEADER)
+    if wish is None:
+        return None
+    for known in PRIORITIES:
+        if wish.lower() == known:
+            return known
+    raise InvalidNote(f"Should be {' or '.join(PRIORITIES)}", field=PRIORITY_HEADER)
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._inside = 0
 
-    @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Raises Overloaded."""
-        if self._inside >= self._most:
-            raise Overloaded(f"{self._most} requests are being coded already", retry_after=1)
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    key = headers.get(IDEMPOTENCY_HEADER)
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidNote("Should be 1 to 255 visible ASCII characters", field=IDEMPOTENCY_HEADER)
+    return key
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled when the caller hangs up. The body has been read before.
+
+    Raises CallerLeft. Returns or raises only when `work` has ended, so that nothing goes on without its slot.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CallerLeft()
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

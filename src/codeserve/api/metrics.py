@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from codeserve.api.admission import PRIORITIES, Gate, Reason
 from codeserve.api.schemas import ExtractResponse, Finding
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -43,7 +45,23 @@ class Metrics:
         self._codes = Counter("codeserve_codes", "Codes returned", ["system", "decided_by"], registry=registry)
         self._findings = Counter("codeserve_findings", "Findings", ["rule", "severity"], registry=registry)
         self._routed = Counter("codeserve_routes", "Notes by routing decision", ["decision"], registry=registry)
+        self._refused = Counter("codeserve_refused", "Requests turned away", ["reason"], registry=registry)
+        self._retried = Counter("codeserve_retries", "Calls made again", ["stage"], registry=registry)
         self._rule, self._stage = Bounded(200), Bounded(30)
+
+    def watch(self, gate: Gate) -> None:
+        """Show what holds and what waits for a slot."""
+        slots = Gauge("codeserve_slots_held", "Requests that hold a slot", registry=self.registry)
+        slots.set_function(lambda: gate.inside)
+        waiting = Gauge("codeserve_waiting", "Requests that wait for a slot", ["priority"], registry=self.registry)
+        for priority in PRIORITIES:
+            waiting.labels(priority).set_function(partial(gate.waiting, priority))
+
+    def retried(self, stage: str) -> None:
+        self._retried.labels(stage).inc()
+
+    def refused(self, reason: Reason) -> None:
+        self._refused.labels(reason).inc()
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         self._requests.labels(route, str(status)).inc()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request
@@ -13,46 +11,45 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from codeserve.api import limits, problems
-from codeserve.api.auth import EXTRACT, READ, Keys
-from codeserve.api.metrics import Metrics
+from codeserve.api.admission import PRIORITIES
+from codeserve.api.auth import EXTRACT, READ
+from codeserve.api.exchange import Answer, Asked, Exchange, Shell
 from codeserve.api.observe import Call
-from codeserve.api.parse import parse
 from codeserve.api.schemas import Alive, CodeInfo, ExtractRequest, ExtractResponse, ModelList, Ready
-from codeserve.api.schemas import Request as Body
-from codeserve.api.schemas import Response as Answered
 from codeserve.api.schemas_checks import GapsRequest, GapsResponse, ValidateRequest, ValidateResponse
-from codeserve.api.service import Service, Timings
-from codeserve.config import GatewaySettings
-from codeserve.errors import DeadlineExceeded, NotFound
+from codeserve.api.service import Timings
+from codeserve.errors import NotFound
 
-Asked = TypeVar("Asked", bound=Body)
-Answer = TypeVar("Answer", bound=Answered)
 router = APIRouter()
 KEY: dict[str, Any] = {"security": [{"key": []}]}
+HEADERS: dict[str, dict[str, Any]] = {
+    limits.TIMEOUT_HEADER: {
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "The deadline in milliseconds from now, up to the configured cap",
+    },
+    limits.PRIORITY_HEADER: {
+        "schema": {"type": "string", "enum": list(PRIORITIES)},
+        "description": "Interactive requests are let in before batch ones; the default is the API key's",
+    },
+    limits.IDEMPOTENCY_HEADER: {
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        "description": "The same key and body get the same answer for a short time; another body is a conflict",
+    },
+}
 PROBLEM_TITLES = {
     400: "Not JSON",
     401: "No valid API key",
     403: "The key lacks the scope",
     404: "Unknown",
+    409: "The Idempotency-Key stood for another request",
     413: "Too large",
     415: "Not application/json",
     422: "A field is not acceptable",
-    429: "Too many requests at once",
+    429: "Too many requests at once, or more than the key may send",
     500: "Internal error",
     503: "A stage failed or is missing",
     504: "Past the deadline",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Shell:
-    """What the routes share; `app.state.shell`."""
-
-    service: Service
-    settings: GatewaySettings
-    keys: Keys
-    metrics: Metrics
-    admission: limits.Admission
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -65,15 +62,9 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def _post(model: type[Asked]) -> dict[str, Any]:
     """How a route that reads its body itself is described in OpenAPI."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    timeout = {
-        "name": limits.TIMEOUT_HEADER,
-        "in": "header",
-        "required": False,
-        "schema": {"type": "integer", "minimum": 1},
-        "description": "The deadline in milliseconds from now, up to the configured cap",
-    }
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
-    return {**KEY, "requestBody": body, "parameters": [timeout]}
+    headers = [{"name": name, "in": "header", "required": False, **rest} for name, rest in HEADERS.items()]
+    return {**KEY, "requestBody": body, "parameters": headers}
 
 
 @router.post(
@@ -91,9 +82,7 @@ async def extract_codes(request: Request) -> Response:
             raise NotFound("No such model_version is served", field="model_version", hint="GET /v1/models lists them")
         return await shell.service.extract(asked, request_id=call.request_id, deadline=deadline)
 
-    answer, response = await _answered(request, ExtractRequest, extract)
-    shell.metrics.coded(answer)
-    return response
+    return await _answered(request, ExtractRequest, extract, shell.metrics.coded)
 
 
 @router.post(
@@ -104,10 +93,10 @@ async def extract_codes(request: Request) -> Response:
     summary="Check the codes of a claim, and with a note what its documentation supports",
 )
 async def validate_codes(request: Request) -> Response:
-    service = _shell(request).service
-    answer, response = await _answered(request, ValidateRequest, lambda asked, _: service.validate(asked))
-    _shell(request).metrics.found(answer.findings)
-    return response
+    shell = _shell(request)
+    return await _answered(
+        request, ValidateRequest, shell.service.validate, lambda answer: shell.metrics.found(answer.findings)
+    )
 
 
 @router.post(
@@ -118,36 +107,17 @@ async def validate_codes(request: Request) -> Response:
     summary="What a note, finished or not, leaves open",
 )
 async def documentation_gaps(request: Request) -> Response:
-    service = _shell(request).service
-    _, response = await _answered(request, GapsRequest, lambda asked, _: service.gaps(asked))
-    return response
+    return await _answered(request, GapsRequest, _shell(request).service.gaps, lambda _: None)
 
 
 async def _answered(
-    request: Request, model: type[Asked], work: Callable[[Asked, float], Awaitable[tuple[Answer, Timings]]]
-) -> tuple[Answer, Response]:
-    """Admit the caller, read the body, and do the work before the deadline."""
-    shell, call = _shell(request), _call(request)
+    request: Request,
+    model: type[Asked],
+    work: Callable[[Asked, float], Awaitable[tuple[Answer, Timings]]],
+    record: Callable[[Answer], None],
+) -> Response:
     _admit(request, EXTRACT)
-    limits.require_json(request.headers)
-    settings = shell.settings
-    timeout = limits.timeout_s(request.headers, settings.default_timeout_s, settings.max_timeout_s)
-    deadline = asyncio.get_running_loop().time() + timeout
-    with shell.admission.enter():
-        clock = asyncio.timeout_at(deadline)
-        try:
-            async with clock:
-                limit = settings.max_text_chars
-                asked = parse(model, await limits.read_body(request, limits.body_limit(limit)), limit)
-                answer, timings = await work(asked, deadline)
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            raise DeadlineExceeded(f"Not done within {timeout:g} s") from None
-    call.stages.update(timings.seconds)
-    shell.metrics.timed(timings.seconds)
-    headers = {"Server-Timing": _server_timing(call), "Cache-Control": "no-store"}
-    return answer, _json(answer.model_dump(), headers)
+    return await Exchange(request, _shell(request), model, work, record).respond()
 
 
 @router.get(
@@ -209,12 +179,6 @@ def _shell(request: Request) -> Shell:
 def _call(request: Request) -> Call:
     call: Call = request.state.call
     return call
-
-
-def _server_timing(call: Call) -> str:
-    """W3C Server Timing; durations in milliseconds."""
-    stages = {**call.stages, "total": call.seconds}
-    return ", ".join(f"{name};dur={seconds * 1000:.2f}" for name, seconds in stages.items())
 
 
 def _json(content: object, headers: dict[str, str] | None = None) -> Response:

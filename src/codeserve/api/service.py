@@ -28,16 +28,18 @@ class Timings(Protocol):
 
 
 class Service(Protocol):
+    """`deadline` is a time of the running event loop's clock (`loop.time()`), after which the call is cancelled and no
+    stage begins anything for it."""
+
     async def extract(
         self, request: ExtractRequest, *, request_id: str, deadline: float
     ) -> tuple[ExtractResponse, Timings]:
-        """Code one note. `deadline` is a time of the running event loop's clock (`loop.time()`), after which the
-        call is cancelled. Raises CodeserveError."""
+        """Code one note. Raises CodeserveError."""
 
-    async def validate(self, request: ValidateRequest) -> tuple[ValidateResponse, Timings]:
+    async def validate(self, request: ValidateRequest, deadline: float) -> tuple[ValidateResponse, Timings]:
         """Check a claim; with a note the models read it. Raises CodeserveError."""
 
-    async def gaps(self, request: GapsRequest) -> tuple[GapsResponse, Timings]:
+    async def gaps(self, request: GapsRequest, deadline: float) -> tuple[GapsResponse, Timings]:
         """What a note leaves open, without the LLM. Raises CodeserveError."""
 
     async def ready(self) -> Readiness:

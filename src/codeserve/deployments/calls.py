@@ -1,29 +1,68 @@
-"""Remote calls between replicas. What Ray raises becomes an error of ours in this one place."""
+"""Remote calls between replicas: cancelled with their caller, made once more when the replica died, and what Ray raises
+becomes an error of ours in this one place.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable
 from typing import Any
 
-import ray.exceptions
-from ray.serve.exceptions import RayServeException
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUnavailableError
 
-from codeserve.errors import CodeserveError, StageFailed
+from codeserve.errors import CodeserveError, Overloaded, StageFailed
 
 RETRY_AFTER_S = 2
+logger = logging.getLogger(__name__)
+
+
+class ReplicaLost(Exception):
+    """The replica that had the call has gone; the call itself did no harm."""
 
 
 def normalise(error: BaseException, stage: str) -> CodeserveError:
     """Our own error for what a remote call raised; the message names the stage and the kind, never what was sent."""
-    if isinstance(error, ray.exceptions.RayTaskError):
+    if isinstance(error, RayTaskError):
         error = error.cause
     if isinstance(error, CodeserveError):
         return error
+    if isinstance(error, BackPressureError):
+        return Overloaded(f"Too many requests wait for {stage}", retry_after=RETRY_AFTER_S)
     return StageFailed(f"{stage} failed ({type(error).__name__})", retry_after=RETRY_AFTER_S)
 
 
-async def call(stage: str, method: Any, *args: Any) -> Any:
-    """Await `method.remote(*args)`; cancelling the caller cancels the call. Raises CodeserveError."""
+async def call(stage: str, method: Any, *args: Any, retried: Callable[[str], None] = lambda _: None) -> Any:
+    """Await `method.remote(*args)`; cancelling the caller cancels the call. Raises CodeserveError.
+
+    A call whose replica died is made once more, to whichever replica is there then; the work of a stage has no side
+    effect. `retried` is told the stage. What a replica answers, an error of ours or of its model, is final.
+    """
     try:
-        return await method.remote(*args)
-    except (ray.exceptions.RayError, RayServeException, CodeserveError) as error:
+        return await _once(method, args)
+    except ReplicaLost:
+        logger.warning("a replica of %s died with a call; the call is made once more", stage)
+        retried(stage)
+    except (RayError, RayServeException, CodeserveError) as error:
         raise normalise(error, stage) from None
+    try:
+        return await _once(method, args)
+    except (ReplicaLost, RayError, RayServeException, CodeserveError) as error:
+        raise normalise(error, stage) from None
+
+
+async def _once(method: Any, args: tuple[Any, ...]) -> Any:
+    """Raises ReplicaLost, and what Ray raises."""
+    response = method.remote(*args)
+    try:
+        return await response
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            # Nobody here cancelled: the replica did, because it is being stopped.
+            raise ReplicaLost from None
+        response.cancel()
+        raise
+    except (RayActorError, ReplicaUnavailableError):
+        raise ReplicaLost from None

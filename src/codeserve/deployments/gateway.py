@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from codeserve.config import home, keep_to_home, load_settings
+from codeserve.deadlines import seconds_left, within
 from codeserve.deployments.calls import call
 from codeserve.errors import CodeserveError
 from codeserve.reasoning.questions import Answer, Question
@@ -19,17 +20,23 @@ PROBE_TIMEOUT_S = 20
 
 
 class Stages:
-    """The tagger and the reasoner behind their handles."""
+    """The tagger and the reasoner behind their handles. `retried` is told the stage of a call that is made again."""
 
-    def __init__(self, tagger: DeploymentHandle, reasoner: DeploymentHandle) -> None:
+    def __init__(self, tagger: DeploymentHandle, reasoner: DeploymentHandle, retried: Callable[[str], None]) -> None:
         self._tagger = tagger
         self._reasoner = reasoner
+        self._retried = retried
 
-    async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
-        return await call("EntityTagger", self._tagger.tag, text, chunks) if chunks else []
+    async def tag(self, text: str, chunks: Sequence[Chunk], deadline: float) -> list[tuple[Entity, ...]]:
+        return await self._call("EntityTagger", self._tagger.tag, deadline, text, chunks) if chunks else []
 
-    async def reason(self, questions: Sequence[Question], quick: bool = False) -> tuple[Answer, ...]:
-        return await call("Reasoner", self._reasoner.answer, questions, quick) if questions else ()
+    async def reason(self, questions: Sequence[Question], deadline: float, quick: bool = False) -> tuple[Answer, ...]:
+        return await self._call("Reasoner", self._reasoner.answer, deadline, questions, quick) if questions else ()
+
+    async def _call(self, stage: str, method: Any, deadline: float, *args: Any) -> Any:
+        left = seconds_left(deadline)
+        async with within(left, stage):
+            return await call(stage, method, *args, left, retried=self._retried)
 
     async def missing(self) -> tuple[str, ...]:
         """The stages that do not answer a probe in time."""
@@ -57,15 +64,16 @@ class Stages:
 class Gateway:
     def __init__(self, settings: dict[str, Any], tagger: DeploymentHandle, reasoner: DeploymentHandle) -> None:
         keep_to_home(home())
+        from codeserve.api.metrics import Metrics
         from codeserve.service import CodingService, load_knowledge
 
         self._settings = load_settings(settings)
-        self._service = CodingService(
-            load_knowledge(self._settings), self._settings.model_set, Stages(tagger, reasoner)
-        )
+        self._metrics = Metrics()
+        stages = Stages(tagger, reasoner, self._metrics.retried)
+        self._service = CodingService(load_knowledge(self._settings), self._settings.model_set, stages)
 
     def __serve_build_asgi_app__(self) -> Any:
         from codeserve.api.app import create_app
 
         # Serve's proxy puts the request id on the answer itself.
-        return create_app(self._service, self._settings.gateway, echo_request_id=False)
+        return create_app(self._service, self._settings.gateway, metrics=self._metrics, echo_request_id=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from ray import serve
 
 from codeserve.config import ModelSet, home, keep_to_home
+from codeserve.deadlines import within
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.scaling import FIRST_TOKEN_S, QUEUED_TOKENS
 
@@ -31,8 +33,16 @@ class Reasoner:
         self._reasoner = await asyncio.to_thread(load_reasoner, ModelSet.model_validate(model_set))
         await self._reasoner.engine.start()
 
-    async def answer(self, questions: Sequence[Question], quick: bool = False) -> tuple[Answer, ...]:
-        return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
+    async def answer(
+        self, questions: Sequence[Question], quick: bool = False, seconds: float = math.inf
+    ) -> tuple[Answer, ...]:
+        """After `seconds`, or when the call is cancelled, the engine's requests for it are aborted."""
+        async with within(seconds, "the reasoner"):
+            return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
+
+    async def load(self) -> dict[str, int]:
+        """The engine's own counters: see `Engine.load`."""
+        return self._reasoner.engine.load()
 
     async def probe(self) -> str:
         await self._reasoner.engine.check()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from ray import serve
 
 from codeserve.config import TaggerSettings, home, keep_to_home
+from codeserve.deadlines import within
 from codeserve.tagging.entities import Chunk, Entity
 from codeserve.tagging.post import decode
 
@@ -38,9 +40,13 @@ class EntityTagger:
         self._run_chunk.set_max_batch_size(chosen.max_batch_tokens)
         self._run_chunk.set_batch_wait_timeout_s(chosen.batch_wait_s)
 
-    async def tag(self, text: str, chunks: Sequence[Chunk]) -> list[tuple[Entity, ...]]:
-        """The entities of each chunk; spans index `text`. A note's chunks are gathered, so each stays in budget."""
-        labelled = await asyncio.gather(*(self._run_chunk(chunk) for chunk in chunks))
+    async def tag(self, text: str, chunks: Sequence[Chunk], seconds: float = math.inf) -> list[tuple[Entity, ...]]:
+        """The entities of each chunk; spans index `text`. A note's chunks are gathered, so each stays in budget.
+
+        After `seconds`, or when the call is cancelled, the chunks that wait for a batch are dropped from it.
+        """
+        async with within(seconds, "the tagger"):
+            labelled = await asyncio.gather(*(self._run_chunk(chunk) for chunk in chunks))
         return [
             decode(probabilities, chunk, self._model.labels, text)
             for probabilities, chunk in zip(labelled, chunks, strict=True)

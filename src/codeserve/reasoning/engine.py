@@ -21,6 +21,20 @@ RETRY_AFTER_S = 5
 MAX_ANSWERS = 26
 
 
+class SchedulerLoad:
+    """A vLLM stat logger that keeps what the scheduler said last: requests in its batch and before it."""
+
+    def __init__(self, *_: Any) -> None:
+        self.running = self.waiting = 0
+
+    def record(self, scheduler_stats: Any, *_: Any, **__: Any) -> None:
+        if scheduler_stats is not None:
+            self.running, self.waiting = scheduler_stats.num_running_reqs, scheduler_stats.num_waiting_reqs
+
+    def log_engine_initialized(self) -> None:
+        """Nothing to say."""
+
+
 class Engine:
     """One engine, started once. Its core is a child process; `check` notices when that one is dead or stopped.
 
@@ -36,6 +50,8 @@ class Engine:
         self.progress = Progress()
         self._stalled = False
         self._probing: asyncio.Task[None] | None = None
+        self._scheduler = SchedulerLoad()
+        self._aborted = 0
 
     async def start(self) -> None:
         """Load the model. Takes 20 to 60 seconds on a CPU. Raises StageFailed."""
@@ -44,7 +60,8 @@ class Engine:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         try:
-            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments()))
+            loggers: list[Any] = [lambda *_: self._scheduler]
+            self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments()), stat_loggers=loggers)
         except (RuntimeError, ValueError, OSError) as error:
             raise StageFailed(f"the LLM engine did not start ({type(error).__name__})") from error
         await self.margins([self._probe], self._probe[0], self._probe[0] + 1)
@@ -145,11 +162,25 @@ class Engine:
         try:
             async for output in self._llm.generate({"prompt_token_ids": prompt}, parameters, uuid.uuid4().hex):
                 found = output.outputs[0].logprobs
+        except asyncio.CancelledError:
+            self._aborted += 1
+            raise
         except (EngineDeadError, EngineGenerateError, VLLMError) as error:
             raise StageFailed(f"the LLM engine failed ({type(error).__name__})", retry_after=RETRY_AFTER_S) from None
         if not found or not all(token in found[0] for token in tokens):
             raise StageFailed("the LLM engine gave no log-probabilities", retry_after=RETRY_AFTER_S)
         return tuple(float(found[0][token].logprob) for token in tokens)
+
+    def load(self) -> dict[str, int]:
+        """Requests: `unfinished` ones now, and `aborted` ones since the start; `running` and `waiting` as the scheduler
+        said at its last step (it says nothing while it has nothing to do)."""
+        unfinished = self._llm.output_processor.get_num_unfinished_requests() if self._llm else 0
+        return {
+            "unfinished": unfinished,
+            "running": self._scheduler.running,
+            "waiting": self._scheduler.waiting,
+            "aborted": self._aborted,
+        }
 
     async def check(self) -> None:
         """Raises StageFailed: at once for a stalled engine; after `stall_s` for an idle one that does not answer a tiny
