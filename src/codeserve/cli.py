@@ -172,16 +172,26 @@ def validate(
 @app.command()
 def hcc(
     charts: Annotated[Path, typer.Argument(help="JSON Lines, a patient a line: person, prior_diagnoses, notes.")],
-    target: Annotated[Path, typer.Argument(help="JSON Lines, most to ask about first. It will hold patient ids.")],
+    target: Annotated[
+        Path, typer.Argument(help="JSON Lines, most to recapture first. It will hold ids and words of notes.")
+    ],
+    year: Annotated[
+        int | None, typer.Option(min=1990, max=2100, help="Year of service to review; this year if not given.")
+    ] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Count the days left in the year from this day.")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Review charts for risk adjustment: HCC V28 and V24, score, what to recapture and what to ask about.
+    """Review a year of many charts for risk adjustment (CMS-HCC V28 and V24): which codes carry a category, the raw
+    factor, earlier conditions that the year does not show, and conditions that drugs and results suggest. All that is
+    open is a question with its evidence, never a code.
 
-    Example: `codeserve hcc examples/charts.jsonl review.jsonl`
+    Example: `codeserve hcc examples/charts.jsonl review.jsonl --year 2026`
     """
     from codeserve.commands import review_charts
 
-    review_charts(charts, target, config, console)
+    review_charts(charts, target, year, as_of, config, console)
 
 
 @app.command()

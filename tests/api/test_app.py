@@ -56,7 +56,7 @@ def test_the_example_call() -> None:
     assert set(body) == {
         *("encounter_id", "document_id", "diagnosis_codes", "procedure_codes", "em", "findings", "route"),
         "documentation_gaps",
-        *("comparison", "model", "note_sha256"),
+        *("risk_adjustment", "comparison", "model", "note_sha256"),
     }
 
 

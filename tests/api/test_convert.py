@@ -12,6 +12,7 @@ from codeserve.api.convert import evidence, to_encounter, to_response
 from codeserve.api.schemas import ExtractRequest, ExtractResponse
 from codeserve.notes.document import Document, Section, SectionKind
 from codeserve.notes.spans import Span
+from codeserve.rules.risk import Risk
 from tests.api.fakes import MODELS, ROUTE, diagnosis, em, plain_document, procedure
 
 
@@ -89,6 +90,13 @@ def test_the_elements_of_the_em_code_show_their_evidence() -> None:
     assert answer.em.modifiers == ["25"]
     assert [(one.modifier, one.evidence[0].text) for one in answer.em.modifier_reasons] == [("25", "Chest")]
     assert answer.em.problems.items[0].evidence[0].text == "Chest pain"
+
+
+def test_risk_adjustment_only_where_it_was_asked_for() -> None:
+    assert respond(asked()).risk_adjustment is None
+    answer = respond(asked(options={"include_risk": True}), risk=Risk((), (), ("assumed: female",)))
+    assert answer.risk_adjustment is not None
+    assert answer.risk_adjustment.remarks == ["assumed: female"]
 
 
 def test_comparison_only_where_codes_were_sent() -> None:

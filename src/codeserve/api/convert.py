@@ -15,10 +15,12 @@ from codeserve.codesets import CodeSets
 from codeserve.codesets.reference import TableInfo
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
-from codeserve.rules import results
+from codeserve.rules import hcc, results
 from codeserve.rules.claim import Claim, Line
 from codeserve.rules.encounter import Encounter, RecentProcedure
 from codeserve.rules.gaps import Gap
+from codeserve.rules.risk import Risk
+from codeserve.rules.risk_adjustment import MODELS, Score
 
 CONFIDENCE_DIGITS = 4
 
@@ -79,6 +81,7 @@ def to_response(
     route: results.Route,
     models: schemas.Models,
     gaps: Sequence[Gap] | None = None,
+    risk: Risk | None = None,
 ) -> schemas.ExtractResponse:
     """The answer; `document.original` must be the request's text. Raises pydantic's ValidationError, an internal error
     here, for results that break the contract (a confidence above 1)."""
@@ -93,6 +96,7 @@ def to_response(
         em=answer.em(em) if em else None,
         findings=[to_finding(one) for one in findings],
         documentation_gaps=None if gaps is None else to_gaps(document, gaps),
+        risk_adjustment=None if risk is None else to_risk(document, risk),
         route=schemas.Route.model_validate(
             {"decision": route.decision, "threshold": route.threshold, "reasons": list(route.reasons)}
         ),
@@ -133,6 +137,50 @@ def to_gaps(document: Document, gaps: Sequence[Gap]) -> list[schemas.Gap]:
         )
         for gap in gaps
     ]
+
+
+def to_risk(document: Document, risk: Risk) -> schemas.RiskAdjustment:
+    questions = [
+        schemas.RiskQuestion.model_validate(
+            {
+                "kind": one.kind,
+                "question": one.question,
+                "codes": list(one.codes),
+                "models": [
+                    {"model": model, "categories": list(found), "change": one.change[model]}
+                    for model, found in one.categories.items()
+                ],
+                "evidence": evidence(document, [quote.span for quote in one.quotes]),
+                "source": one.source,
+            }
+        )
+        for one in risk.questions
+    ]
+    models = [_risk_model(score) for score in risk.scores]
+    return schemas.RiskAdjustment(tables=hcc.TABLES, models=models, questions=questions, remarks=list(risk.remarks))
+
+
+def _risk_model(score: Score) -> schemas.RiskModel:
+    return schemas.RiskModel.model_validate(
+        {
+            "model": score.model,
+            "demographics": score.demographics,
+            "prior": score.prior,
+            "suggested": score.documented,
+            "if_recaptured": score.if_recaptured,
+            "codes": [
+                {
+                    "code": one.code,
+                    "origin": "prior" if one.origin == "prior" else "suggested",
+                    "categories": [
+                        {"category": c, "label": hcc.label(c, MODELS[score.model]), "counts": c in one.kept}
+                        for c in one.categories
+                    ],
+                }
+                for one in score.carried
+            ],
+        }
+    )
 
 
 def _continues(text: str, span: Span, later: Span) -> bool:

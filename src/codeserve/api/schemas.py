@@ -135,6 +135,7 @@ class Options(Request):
     max_alternatives: int = Field(default=3, ge=0, le=20, description="Alternatives of a code, at most")
     include_rationale: bool = True
     include_gaps: bool = Field(default=False, description="Also answer what the note leaves open")
+    include_risk: bool = Field(default=False, description="Also answer risk adjustment, CMS-HCC V28 and V24")
 
 
 class ExtractRequest(Request):
@@ -264,6 +265,54 @@ class Gap(Response):
     source: str = Field(description="Guideline or practice brief")
 
 
+class RiskCategory(Response):
+    category: str
+    label: str
+    counts: bool = Field(description="Whether the hierarchy leaves it")
+
+
+class RiskCode(Response):
+    code: str
+    origin: Literal["suggested", "prior"]
+    categories: list[RiskCategory]
+
+
+class RiskModel(Response):
+    """Raw factors: of age and sex alone, of the prior codes, of the suggested ones, and of these with what recapture
+    asks about."""
+
+    model: Literal["V28", "V24"]
+    demographics: float
+    prior: float
+    suggested: float
+    if_recaptured: float
+    codes: list[RiskCode]
+
+
+class RiskChange(Response):
+    model: Literal["V28", "V24"]
+    categories: list[str]
+    change: float = Field(description="Of the raw factor, were the condition documented again")
+
+
+class RiskQuestion(Response):
+    kind: Literal["recapture", "suspected"]
+    question: str = Field(description="Neutral words; names no code and no payment")
+    codes: list[str] = Field(description="Prior codes that it is about; none for a suspected condition")
+    models: list[RiskChange]
+    evidence: list[Evidence]
+    source: str
+
+
+class RiskAdjustment(Response):
+    """Which suggested and prior codes carry a hierarchical condition category, and what is left to ask."""
+
+    tables: str
+    models: list[RiskModel]
+    questions: list[RiskQuestion]
+    remarks: list[str] = Field(description="What was assumed of the person, and what does not count")
+
+
 class Route(Response):
     decision: Literal["auto_post", "review", "worklist"]
     threshold: float
@@ -303,6 +352,7 @@ class ExtractResponse(Response):
     em: Em | None = Field(description="null where the encounter has none")
     findings: list[Finding]
     documentation_gaps: list[Gap] | None = Field(description="null unless options.include_gaps")
+    risk_adjustment: RiskAdjustment | None = Field(description="null unless options.include_risk")
     route: Route
     comparison: Comparison | None = Field(description="null where no existing codes were sent")
     model: Models

