@@ -8,16 +8,19 @@ from codeserve.codesets import CodeSets
 from codeserve.notes.prepare import prepare
 from codeserve.notes.redaction import Redactor
 from codeserve.notes.sentences import split_sentences
+from codeserve.notes.spans import Span
 from codeserve.reasoning.calibration import Calibrator
 from codeserve.reasoning.judge import from_lexicon
 from codeserve.reasoning.questions import Answer, Candidate, System
 from codeserve.retrieval.lexicon import Lexicon
+from codeserve.rules import details
 from codeserve.rules.combinations import explained, history_code
 from codeserve.rules.diagnoses import decide
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.external_causes import external_causes
 from codeserve.rules.problems import Problem, find_problems, questions
 from codeserve.rules.results import Diagnosis, Role
+from codeserve.rules.services import ProcedureTerms, done
 from codeserve.tagging.assertion import assert_entities
 from codeserve.tagging.entities import Entity, EntityKind
 
@@ -27,6 +30,7 @@ CALIBRATOR = Calibrator.load()
 class Coder:
     def __init__(self, codesets: CodeSets, lexicon: Lexicon, redactor: Redactor) -> None:
         self.codesets, self.lexicon, self.redactor = codesets, lexicon, redactor
+        self.terms = ProcedureTerms(codesets.procedures)
 
     def problems(self, text: str, encounter: Encounter) -> tuple[Problem, ...]:
         self.document = prepare(text, (), self.redactor)
@@ -41,7 +45,8 @@ class Coder:
     def code(self, text: str, encounter: Encounter = Encounter()) -> tuple[Diagnosis, ...]:  # noqa: B008
         problems = self.problems(text, encounter)
         answers = [self._answer(question) for question in questions(problems, self.document, encounter)]
-        return decide(problems, answers, self.document, encounter, self.codesets)
+        services = done(self.document, self.terms, encounter)
+        return decide(problems, answers, self.document, encounter, self.codesets, services)
 
     def _answer(self, question) -> Answer:  # type: ignore[no-untyped-def]
         hits = self.lexicon.lookup(question.term, question.context)
@@ -188,3 +193,71 @@ def test_causes_stand_where_the_event_is_told_and_are_not_denied(coder: Coder, s
 )
 def test_what_the_classification_joins(coder: Coder, lines: str, codes: set[str]) -> None:
     assert {d.code for d in coder.code(f"HPI\nHere for follow-up.\n\nASSESSMENT\n{lines}\n")} == codes
+
+
+STAY = Encounter(setting="inpatient", service="discharge", note_type="discharge_summary")
+
+
+def test_what_resolved_during_a_stay_is_coded_and_what_resolved_before_a_visit_is_history(coder: Coder) -> None:
+    listed = "DISCHARGE DIAGNOSES:\n1. Pneumonia of the left upper lobe\n2. Acute kidney injury, resolved\n"
+    assert [d.code for d in coder.code(listed, STAY)] == ["J18.9", "N17.9"]
+    office = "ASSESSMENT:\n1. Gout\n2. Acute kidney injury, resolved\n"
+    assert [d.code for d in coder.code(office, Encounter(setting="office"))] == ["M10.9", "Z87.448"]
+
+
+@pytest.mark.parametrize(
+    ("said", "codes"),
+    [
+        ("Alzheimer's dementia without behavioral disturbance", ["G30.9", "F02.80"]),
+        ("Alzheimer's dementia, late onset, moderate", ["G30.1", "F02.B0"]),
+        ("Alzheimer's dementia with agitation", ["G30.9", "F02.811"]),
+        ("Alzheimer's disease", ["G30.9"]),
+    ],
+)
+def test_a_dementia_stands_behind_its_disease(coder: Coder, said: str, codes: list[str]) -> None:
+    assert [d.code for d in coder.code(f"ASSESSMENT:\n1. {said}\n")] == codes
+
+
+def test_what_is_lacking_names_no_problem_of_its_own(coder: Coder) -> None:
+    note = "IMPRESSION: Laceration of left index finger without foreign body and without damage to the nail.\n"
+    assert [d.code for d in coder.code(note) if d.role is Role.ASSESSED] == ["S61.211A"]
+
+
+@pytest.mark.parametrize(
+    ("said", "side"),
+    [("Cellulitis L lower leg", "left"), ("ulcer R calf", "right"), ("R/L lung bases", None), ("L4 on RA 97 %", None)],
+)
+def test_a_capital_letter_before_a_part_is_its_side(said: str, side: str | None) -> None:
+    found = details.find("side", said, Span(0, len(said)))
+    assert [detail.value for detail in found] == ([side] if side else [])
+
+
+def test_a_screening_colonoscopy_stays_first_whatever_it_found(coder: Coder) -> None:
+    operation = Encounter(note_type="operative")
+    note = (
+        "PREOPERATIVE DIAGNOSIS: {why}\nPOSTOPERATIVE DIAGNOSIS: Polyp of the sigmoid colon.\n"
+        "PROCEDURE PERFORMED: Colonoscopy with removal of a polyp by snare.\n"
+    )
+    screened = coder.code(note.format(why="Screening for colon cancer."), operation)
+    assert [d.code for d in screened] == ["Z12.11", "K63.5"]
+    assert [d.code for d in coder.code(note.format(why="Rectal bleeding."), operation)] == ["K63.5"]
+
+
+def test_weakness_of_an_old_stroke_is_its_sequela(coder: Coder) -> None:
+    old = coder.code("ASSESSMENT:\n1. Left hemiplegia due to the old stroke\n")
+    assert [d.code for d in old] == ["I69.354"]
+
+
+def test_a_finding_at_a_routine_examination_changes_its_code(coder: Coder) -> None:
+    note = "ASSESSMENT AND PLAN:\n1. Well child check\n2. {found}\n"
+    child = Encounter(age=2, service="preventive")
+    assert [d.code for d in coder.code(note.format(found="Acute suppurative otitis media, right"), child)] == [
+        "Z00.121",
+        "H66.001",
+    ]
+    assert [d.code for d in coder.code("ASSESSMENT AND PLAN:\n1. Well child check\n", child)] == ["Z00.129"]
+
+
+def test_aftercare_that_is_yet_to_come_is_not_why_the_patient_came(coder: Coder) -> None:
+    note = "OPERATION: Left carpal tunnel release.\nShe will return on day 12 for suture removal.\n"
+    assert coder.code(note, Encounter(note_type="operative")) == ()

@@ -48,11 +48,18 @@ def join(coded: Sequence[Coded]) -> Joined | None:
         place = places[0] if added else _place(coded, row["replaces"])
         if place is None or coded[place].code == row["result"]:
             continue
-        if added and any(one.code == row["result"] for one in coded):
+        if added and _there(row["result"], stems, coded):
             continue
         if not row["cue"] or _states(coded[place].own_text, row["cue"]):
             return Joined(place, row["result"], row["source"], added)
     return None
+
+
+def _there(result: str, stems: Sequence[str], coded: Sequence[Coded]) -> bool:
+    """Whether an added code stands there already, be it as another code of its category where that is not one of the
+    joined codes' own: a dementia that has become more specific is not added again."""
+    own = any(stem[:3] == result[:3] for stem in stems)
+    return any(one.code == result or (not own and one.code[:3] == result[:3]) for one in coded)
 
 
 def _states(said: str, cues: str) -> bool:

@@ -27,6 +27,7 @@ _WEAK = frozenset(
     {"pain", "chronic", "acute", "sprain", "strain", "fracture", "disease", "syndrome", "tear", "primary", "injury"}
     | {"joint"}
 )
+SIDE_LETTERS = {"R": "right", "L": "left"}
 _WEEKS = re.compile(r"\b(\d{1,2})\s*(?:\+\s*\d\s*)?(?:weeks?|wks?|w)\b[^.\n]{0,25}\b(?:pregnan|gestation|ga\b)", re.I)
 
 
@@ -56,7 +57,17 @@ def find(kind: str, text: str, within: Span) -> tuple[Detail, ...]:
         for value, pattern in _cues(kind)
         for match in pattern.finditer(text, within.start, within.end)
     ]
+    if kind == "side":
+        letters = _side_letter().finditer(text, within.start, within.end)
+        found += [Detail(SIDE_LETTERS[match[0]], Span(*match.span())) for match in letters]
     return tuple(sorted(found, key=lambda detail: detail.span))
+
+
+@lru_cache(maxsize=1)
+def _side_letter() -> re.Pattern[str]:
+    """A capital R or L before a part of the body: "L lower leg", not "L4", "RA" or "R 18"."""
+    parts = "|".join(row["words"] for row in rows("details.tsv") if row["kind"] == "part")
+    return re.compile(rf"(?<![\w/])[RL](?= (?:(?:upper|lower|inner|outer|great|big|index) )?(?:{parts})s?\b)")
 
 
 def side(document: Document, term: str, near: Sequence[Span], sentences: Sequence[Span]) -> Detail | None:

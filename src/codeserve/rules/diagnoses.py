@@ -20,7 +20,7 @@ from codeserve.rules.problems import Problem
 from codeserve.rules.results import Alternative, Diagnosis, Role
 from codeserve.rules.services import Done
 from codeserve.rules.status import status_codes
-from codeserve.rules.tables import rows
+from codeserve.rules.tables import any_of, rows
 from codeserve.tagging.entities import Assertion
 
 MAX_ALTERNATIVES = 20
@@ -29,7 +29,8 @@ STATUS_STEMS = ("Z79", "Z68", "Z87", "Z85", "Z86", "Z80", "Z82", "Z83", "Z84", "
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A diagnosis in the making. `why` collects what decided, for the rationale; `confidence` is the answer's own."""
+    """A diagnosis in the making. `why` collects what decided, for the rationale; `confidence` is the answer's own;
+    `first`: listed first whatever else was found."""
 
     code: str
     confidence: float
@@ -41,6 +42,7 @@ class _Draft:
     assertion: Assertion = Assertion.PRESENT
     alternatives: tuple[Alternative, ...] = ()
     features: Features = field(default_factory=dict)
+    first: bool = False
 
 
 def decide(
@@ -57,7 +59,8 @@ def decide(
     """
     asked = [d for p, a in zip(problems, answers, strict=True) for d in _drafts(p, a, document, codesets)]
     asked = [_for_age(draft, encounter) for draft in asked]
-    drafts = _joined(_unique((*asked, *(more for draft in asked for more in _additions(draft)), *_reasons(services))))
+    more = [addition for draft in asked for addition in _additions(draft)]
+    drafts = _joined(_unique((*asked, *more, *_reasons(services, document))))
     kept = [d for d in drafts if explained(d, drafts) is None]
     kept = _without_less_specific(kept, codesets)
     ordered = _sequenced(kept, document)
@@ -139,13 +142,22 @@ def _additions(draft: _Draft) -> Iterator[_Draft]:
             yield replace(draft, code=row["code"], why=why, alternatives=(), features=features)
 
 
-def _reasons(services: Sequence[Done]) -> Iterator[_Draft]:
-    """Reasons for the visit that a service tells."""
+def _reasons(services: Sequence[Done], document: Document) -> Iterator[_Draft]:
+    """Reasons for the visit that a service tells, some only where the note names them."""
     for row in rows("visit_reasons.tsv"):
-        spans = tuple(done.sentence for done in services if done.kind == row["kind"])
+        spans = [done.sentence for done in services if _tells(done, row)]
+        if spans and row["words"]:
+            said = any_of(row["words"].split("|")).search(document.text)
+            spans = [Span(*said.span())] if said else []
         if spans:
-            why = (f"{row['kind']} given ({row['source']})",)
-            yield _Draft(row["code"], 1.0, spans, -1, "", "lexicon", why, features={"reason": 1.0})
+            why = (f"{row['kind'] or row['terms'].split('|')[0]} done ({row['source']})",)
+            features = {"reason": 1.0}
+            first = bool(row["first"])
+            yield _Draft(row["code"], 1.0, tuple(spans), -1, "", "lexicon", why, features=features, first=first)
+
+
+def _tells(done: Done, row: dict[str, str]) -> bool:
+    return done.kind == row["kind"] or any(term and term in done.term.lower() for term in row["terms"].split("|"))
 
 
 def _unique(drafts: Iterable[_Draft]) -> list[_Draft]:
@@ -216,7 +228,7 @@ def _sequenced(drafts: list[_Draft], document: Document) -> list[_Draft]:
         (d for d in drafts if not _is_status(d.code) and complaint & set(words.signature(d.why[0]))),
         None,
     )
-    ordered = sorted(drafts, key=lambda d: (_is_status(d.code), d is not reason, drafts.index(d)))
+    ordered = sorted(drafts, key=lambda d: (_is_status(d.code), not d.first, d is not reason, drafts.index(d)))
     return _code_first(ordered)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+STAYS = ("inpatient", "observation")
+STAY_PLACES = ("21", "51")  # inpatient hospital, inpatient psychiatric facility
+
 
 @dataclass(frozen=True, slots=True)
 class RecentProcedure:
@@ -37,6 +40,11 @@ class Encounter:
     prior_diagnoses: tuple[str, ...] = ()
     existing_codes: tuple[str, ...] = ()
     recent_procedures: tuple[RecentProcedure, ...] = ()
+
+    @property
+    def stay(self) -> bool:
+        """Whether the visit is part of a hospital stay: uncertain diagnoses at its end are coded (guideline II.H)."""
+        return self.setting in STAYS or self.place_of_service in STAY_PLACES or self.note_type == "discharge_summary"
 
     @property
     def medicare(self) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 
 from codeserve.notes.document import Document, Item, SectionKind
 from codeserve.notes.lines import lines
@@ -32,9 +33,11 @@ MAX_PROBLEMS = 24
 LOOSE_PROBLEMS = 6
 SPOKEN_OF = (SectionKind.CHIEF_COMPLAINT, SectionKind.HPI, SectionKind.OTHER, SectionKind.HOSPITAL_COURSE)
 _SPLIT = re.compile(r"\s*(?:,|;|/(?!\w)|\band\b|&|\bwith\b)\s*", re.IGNORECASE)
+_WITHOUT = re.compile(r"\b(?:without|w/o)\b", re.IGNORECASE)  # it belongs to what follows it
+_DENIED = re.compile(r"(?:without|w/o|no|not|denies)\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.;]")
 _BRACKET = re.compile(r"\s*[(\[][^)\]]*[)\]]")
-_UNCERTAIN_SETTINGS = ("inpatient", "observation")
+AFTERCARE = "Z4"  # told elsewhere it is what will be done, not why the patient came
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class _Finder:
         self._text = document.text
         self._problems = [e for e in entities if e.kind is EntityKind.PROBLEM]
         self._scan = scan
-        self._codes_uncertain = encounter.setting in _UNCERTAIN_SETTINGS
+        self._stay = encounter.stay
 
     # -- problem lines ---------------------------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class _Finder:
             yield self._problem(item.heading, item, group)
             return
         pieces = list(self._pieces(item.heading))
-        named = self._naming(pieces)
+        named = self._naming([piece for piece in pieces if not _DENIED.match(piece.of(self._text))])
         if not named and len(pieces) == 1 and self._looks_named(pieces[0]):
             named = pieces
         for piece in named:
@@ -130,16 +133,14 @@ class _Finder:
         begin = bare.start
         marks = [*_SPLIT.finditer(self._text, bare.start, bare.end)]
         marks += [*cue(HEADINGS, "cause").finditer(self._text, bare.start, bare.end)]
-        marks += [*cue(HEADINGS, "uncertain").finditer(self._text, bare.start + 1, bare.end)]
-        for match in sorted(marks, key=lambda m: m.start()):
+        kept = [*cue(HEADINGS, "uncertain").finditer(self._text, bare.start + 1, bare.end)]
+        kept += [*_WITHOUT.finditer(self._text, bare.start + 1, bare.end)]
+        for match in sorted([*marks, *kept], key=lambda m: m.start()):
             if match.start() > begin:
-                # An uncertain word belongs to what follows it.
                 yield from self._trimmed(begin, match.start())
-            begin = max(begin, match.end() if not self._is_uncertain(match[0]) else match.start())
+            # "Possible" and "without" belong to what follows them.
+            begin = max(begin, match.start() if match in kept else match.end())
         yield from self._trimmed(begin, bare.end)
-
-    def _is_uncertain(self, said: str) -> bool:
-        return bool(cue(HEADINGS, "uncertain").fullmatch(said.strip()))
 
     def _trimmed(self, begin: int, end: int) -> Iterator[Span]:
         said = self._text[begin:end]
@@ -179,11 +180,13 @@ class _Finder:
 
     def _stated(self, piece: Span) -> bool:
         """Guideline IV.H: what is possible, likely or to be ruled out is not coded for an outpatient."""
-        return self._codes_uncertain or not cue(HEADINGS, "uncertain").search(piece.of(self._text))
+        return self._stay or not cue(HEADINGS, "uncertain").search(piece.of(self._text))
 
     def _problem(self, piece: Span, item: Item, group: int, qualifiers: tuple[str, ...] = ()) -> Problem:
         said = piece.of(self._text)
-        over = cue(HEADINGS, "history").search(said) or cue(HEADINGS, "resolved").search(item.heading.of(self._text))
+        # What was treated and resolved during a stay is a diagnosis of that stay (guideline III, UHDDS).
+        resolved = not self._stay and cue(HEADINGS, "resolved").search(item.heading.of(self._text))
+        over = cue(HEADINGS, "history").search(said) or resolved
         term = cue(HEADINGS, "uncertain").sub("", self._removed(piece) if over else said)
         return Problem(
             term=" ".join(cue(HEADINGS, "resolved").sub("", term).split()).strip(" ,;:"),
@@ -210,13 +213,15 @@ class _Finder:
                 return
 
     def from_elsewhere(self) -> Iterator[Problem]:
-        for number, problem in enumerate(self._present_in(SPOKEN_OF)):
-            if number < LOOSE_PROBLEMS:
-                yield problem
+        told = (p for p in self._present_in(SPOKEN_OF) if not self._is_aftercare(p.term))
+        yield from islice(told, LOOSE_PROBLEMS)
+
+    def _is_aftercare(self, term: str) -> bool:
+        return any(hit.code.startswith(AFTERCARE) for _, hit in self._scan(term))
 
     def _present_in(self, kinds: Sequence[SectionKind]) -> Iterator[Problem]:
         """Problems that the tagger finds present, the lexicon's longer phrase where it reaches further."""
-        allowed = {Assertion.PRESENT} | ({Assertion.POSSIBLE} if self._codes_uncertain else set())
+        allowed = {Assertion.PRESENT} | ({Assertion.POSSIBLE} if self._stay else set())
         for group, entity in enumerate(e for e in self._problems if e.section in kinds):
             if entity.assertion in allowed:
                 body = self._document.section_at(entity.span.start).body
