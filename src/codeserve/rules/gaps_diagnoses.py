@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from codeserve.codesets.icd10cm import Icd10cm
 from codeserve.notes.document import SectionKind
 from codeserve.notes.spans import Span
 from codeserve.retrieval import text as words
 from codeserve.rules import details
-from codeserve.rules.gaps_words import Asked, Gap, first, gap, quoted
+from codeserve.rules.combinations import is_symptom
+from codeserve.rules.gaps_details import open_details
+from codeserve.rules.gaps_words import Asked, Gap, by_time_only, first, gap, quoted
 from codeserve.rules.hcc import carries_hcc
 from codeserve.rules.mdm_problems import own_text, plain_kind
+from codeserve.rules.reading import pattern
 from codeserve.rules.results import Diagnosis, Role
-from codeserve.rules.tables import any_of, rows
+from codeserve.rules.tables import rows
 
 CHRONIC = "stable_chronic"
-UNSPECIFIED = re.compile(r"\bunspecified\b|\bwithout (?:mention|status)\b", re.IGNORECASE)
-OPTIONS = 6
-MOST_READ = 400  # codes of a category: injuries have thousands, which differ in the same words
+# What is written there belongs to the first-listed diagnosis, whether it names it or not.
+SHARED = frozenset(
+    {SectionKind.PLAN, SectionKind.RESULTS, SectionKind.EXAM, SectionKind.HOSPITAL_COURSE, SectionKind.PROCEDURE}
+)
+NO_SUPPORT = frozenset({SectionKind.FAMILY_HISTORY, SectionKind.PMH, SectionKind.ALLERGIES, SectionKind.INSTRUCTIONS})
 SIDE_STEMS = frozenset(words.stem(word) for word in ("right", "left"))
 SUPPORTED_IN = frozenset(
     {SectionKind.HPI, SectionKind.EXAM, SectionKind.RESULTS, SectionKind.CHIEF_COMPLAINT, SectionKind.VITALS}
@@ -41,18 +44,49 @@ def _of(d: Diagnosis, asked: Asked) -> Iterator[Gap]:
     side = _side(d, asked)
     if side:
         yield gap(side, d.evidence[:1], (d.code,), **told)
-    elif found := _open_axis(d, said, asked):
-        axis, options = found
-        yield gap("detail-missing", d.evidence[:1], (d.code,), axis=axis, options=", ".join(options), **told)
-    if plain_kind(d.code) == "administrative":
-        return
-    bare = not first(said, "meat") and not first(said, "status")
-    if bare and not _spoken_of(d, near, asked):
-        yield gap("no-support", d.evidence[:1], (d.code,), **told)
-    elif bare and carries_hcc(d.code):
-        yield gap("meat-missing", d.evidence[:1], (d.code,), **told)
-    elif plain_kind(d.code) == CHRONIC and not first(_around(d, said, asked), "status"):
-        yield gap("status-missing", d.evidence[:1], (d.code,), **told)
+    elif details := open_details(d, _around(d, said, asked), asked):
+        yield gap("detail-missing", d.evidence[:1], (d.code,), details=details, **told)
+    else:
+        details = ""
+    kind = None if plain_kind(d.code) == "administrative" else _unshown(d, said, near, asked)
+    if kind and not (kind == "status-missing" and (side or details)):
+        yield gap(kind, d.evidence[:1], (d.code,), **told)
+
+
+def _unshown(d: Diagnosis, said: str, near: tuple[Span, ...], asked: Asked) -> str | None:
+    """What the note does not show of a diagnosis: its support, what was done about it, or its status. The first-listed
+    is what the whole note is about, and a symptom is its own finding."""
+    bare = not first(said, "meat") and not first(said, "status") and not _supported(d, asked)
+    main = d.sequence == 1 and any(s.section in SHARED for s in asked.reading.sentences)
+    if bare and not main and not is_symptom(d.code) and not _spoken_of(d, near, asked):
+        return "no-support"
+    if bare and carries_hcc(d.code):
+        return "meat-missing"
+    visit = asked.em is not None and asked.em.code not in by_time_only()
+    if not visit or plain_kind(d.code) != CHRONIC or _second_of_line(d, asked):
+        return None
+    around = _around(d, said, asked)
+    return None if first(around, "status") or first(around, "changed") else "status-missing"
+
+
+def _second_of_line(d: Diagnosis, asked: Asked) -> bool:
+    """Whether a line names another diagnosis before this one, which then is its cause or comes with it."""
+    line = d.evidence[0].line_of(asked.document.text)
+    others = (o.evidence[0] for o in asked.diagnoses if o.evidence and o.code != d.code and o.role is Role.ASSESSED)
+    return any(line.contains(other) and other < d.evidence[0] for other in others)
+
+
+def _supported(d: Diagnosis, asked: Asked) -> bool:
+    """Whether drugs, tests or findings that belong to the condition stand in the note (gap_support.tsv)."""
+    words = _support_of(d.code)
+    return bool(words) and any(
+        pattern(words).search(s.text) for s in asked.reading.sentences if s.section not in NO_SUPPORT
+    )
+
+
+@lru_cache(maxsize=4096)
+def _support_of(code: str) -> str:
+    return next((r["words"] for r in rows("gap_support.tsv") if code.startswith(tuple(r["codes"].split("|")))), "")
 
 
 def _around(d: Diagnosis, said: str, asked: Asked) -> str:
@@ -95,33 +129,7 @@ def _contradicted(d: Diagnosis, side: str, asked: Asked) -> bool:
         detail.value
         for s in asked.reading.sentences
         if s.section in (SectionKind.HPI, SectionKind.EXAM, SectionKind.CHIEF_COMPLAINT)
-        if part & set(words.stems(s.text))
+        if part & set(words.stems(s.text)) and not first(s.text, "not_side")
         for detail in details.find("side", asked.document.text, s.span)
     }
     return others == ({"left"} if side == "right" else {"right"})
-
-
-def _open_axis(d: Diagnosis, said: str, asked: Asked) -> tuple[str, tuple[str, ...]] | None:
-    """The first axis in which codes of the same category differ while this one leaves it open; and its choices."""
-    icd = asked.codesets.icd
-    if d.code not in icd or not UNSPECIFIED.search(icd.description(d.code)):
-        return None
-    own = icd.description(d.code).lower()
-    context = _around(d, said, asked)
-    for axis, choices, held in _axes_of(d.code[:3], icd):
-        if not choices.search(own) and not choices.search(context):
-            return axis, held[:OPTIONS]
-    return None
-
-
-@lru_cache(maxsize=256)
-def _axes_of(category: str, icd: Icd10cm) -> tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...]:
-    """The axes in which codes of a category differ: the name, a pattern for all choices, those that its codes have."""
-    described = [icd.description(code).lower() for code in icd.leaves(category)[:MOST_READ]]
-    found = []
-    for row in rows("gap_axes.tsv"):
-        choices = row["words"].split("|")
-        held = tuple(choice for choice in choices if any(map(any_of([choice]).search, described)))
-        if len(held) > 1:
-            found.append((row["axis"], any_of(choices), held))
-    return tuple(found)

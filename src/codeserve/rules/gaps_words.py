@@ -57,13 +57,24 @@ def _kinds() -> dict[str, dict[str, str]]:
     return {row["kind"]: row for row in rows("gap_kinds.tsv")}
 
 
+@lru_cache(maxsize=16)
+def words_of(sort: str) -> str:
+    """The regular expression of one sort of gap_words.tsv."""
+    return next(row["pattern"] for row in rows("gap_words.tsv") if row["sort"] == sort)
+
+
 def first(text: str, sort: str) -> re.Match[str] | None:
     """Where words of one sort of gap_words.tsv stand first in a text."""
-    row = next(row for row in rows("gap_words.tsv") if row["sort"] == sort)
-    return pattern(row["pattern"]).search(text)
+    return pattern(words_of(sort)).search(text)
 
 
 def quoted(text: str, span: Span) -> str:
     """The note's own words on one line, cut to a length that a question can hold."""
     words = " ".join(span.of(text).split())
     return words if len(words) <= LONGEST_TERM else words[: LONGEST_TERM - 1].rstrip() + "…"
+
+
+@lru_cache(maxsize=1)
+def by_time_only() -> frozenset[str]:
+    """Codes of visits that have no level by decision making."""
+    return frozenset(row["code"] for row in rows("em_discharge.tsv"))
