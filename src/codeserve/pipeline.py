@@ -22,6 +22,7 @@ from codeserve.rules.findings import NO_PAYER_RULES, check
 from codeserve.rules.payer_rules import PayerRules
 from codeserve.rules.problems import Problem, Scan, find_problems, questions
 from codeserve.rules.procedures import ProcedureTerms, decide_procedures, done, procedure_questions
+from codeserve.rules.reimbursement import with_expected
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Route
 from codeserve.rules.routing import route
 from codeserve.rules.schedule import Schedule
@@ -117,6 +118,7 @@ async def code_note(
         procedures = suggest_modifiers(procedures, diagnoses, document, encounter, codesets)
         schedule = Schedule.of(encounter, codesets.reference)
         em = decide_em(document, diagnoses, procedures, encounter, entities, schedule)
+        procedures, em = with_expected(procedures, em, schedule)
         findings = check(diagnoses, procedures, em, encounter, codesets, knowledge.payer_rules)
         routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)
     return Coded(document, encounter, entities, diagnoses, procedures, em, findings, routed)

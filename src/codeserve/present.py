@@ -72,7 +72,7 @@ def _procedures(codes: list[dict[str, Any]]) -> RenderableType:
             code["code"],
             " ".join(code["modifiers"]),
             str(code["units"]),
-            "\n".join([code["description"], *_modifier_lines(code["modifier_reasons"])]),
+            "\n".join([code["description"], *_modifier_lines(code["modifier_reasons"]), *_paid(code)]),
             _confidence(code["confidence"]),
             ", ".join(str(pointer) for pointer in code["diagnosis_pointers"]),
             _evidence(code["evidence"]),
@@ -82,6 +82,11 @@ def _procedures(codes: list[dict[str, Any]]) -> RenderableType:
 
 def _modifier_lines(reasons: list[dict[str, Any]]) -> list[str]:
     return [f"{one['modifier']}: {one['reason']}" for one in reasons]
+
+
+def _paid(code: dict[str, Any]) -> list[str]:
+    expected = code.get("expected_reimbursement")
+    return [f"expected: {expected['amount']:,.2f} US dollars"] if expected else []
 
 
 def _em(em: dict[str, Any] | None) -> RenderableType:
@@ -97,6 +102,8 @@ def _em(em: dict[str, Any] | None) -> RenderableType:
         table.add_row(name, element["level"], "\n".join(item["message"] for item in element["items"]))
     for line in _modifier_lines(em.get("modifier_reasons", [])):
         table.add_row("modifier", "", line)
+    for line in _paid(em):
+        table.add_row("payment", "", line)
     for one in em.get("also", ()):
         modifiers = "".join(f"-{modifier}" for modifier in one["modifiers"])
         table.add_row("also", f"{one['code']}{modifiers}", f"{one['units']} × {one['why']}")

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from codeserve import __version__, pipeline
 from codeserve.api import schemas
-from codeserve.api.convert import to_claim, to_encounter, to_finding, to_gaps, to_response, to_table
+from codeserve.api.convert import to_claim, to_encounter, to_finding, to_gaps, to_lines, to_response, to_table
 from codeserve.api.schemas_checks import GapsRequest, GapsResponse, ValidateRequest, ValidateResponse
 from codeserve.api.service import Readiness
 from codeserve.codesets import CodeSets, alphabetical_index
@@ -26,7 +26,9 @@ from codeserve.rules.gaps import Gap, find_gaps
 from codeserve.rules.payer_rules import PayerRules
 from codeserve.rules.procedures import ProcedureTerms
 from codeserve.rules.reading import Reading
+from codeserve.rules.reimbursement import expected
 from codeserve.rules.risk import Risk, of_visit
+from codeserve.rules.schedule import Schedule
 from codeserve.setup import ready
 from codeserve.tagging.assertion import load_rules
 from codeserve.tagging.entities import Chunk, Entity
@@ -132,7 +134,10 @@ class CodingService:
             note = Note(coded.diagnoses, coded.procedures, coded.em) if coded else None
             found = validate(claim, codesets, self._knowledge.payer_rules, note)
             tables = [to_table(one) for one in codesets.in_force(claim.encounter.date_of_service)]
-        return ValidateResponse(findings=[to_finding(one) for one in found], tables=tables), timings
+            paid = expected(claim.procedures, Schedule.of(claim.encounter, codesets.reference))
+            lines = to_lines(claim.procedures, paid)
+        findings = [to_finding(one) for one in found]
+        return ValidateResponse(findings=findings, tables=tables, lines=lines), timings
 
     async def gaps(self, request: GapsRequest, deadline: float = math.inf) -> tuple[GapsResponse, Timings]:
         """What a note leaves open, read without the LLM: quick enough for a note that is being written."""

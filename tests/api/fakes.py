@@ -130,7 +130,7 @@ class FakeService:
     async def validate(self, request: ValidateRequest, deadline: float) -> tuple[ValidateResponse, Spent]:
         table = TableInForce(name="ncci-ptp", version="starter", effective=None, until=None, source="starting table")
         found = [to_finding(FINDING)] if request.diagnosis_codes else []
-        return ValidateResponse(findings=found, tables=[table]), Spent({"validate": 0.001})
+        return ValidateResponse(findings=found, tables=[table], lines=[]), Spent({"validate": 0.001})
 
     async def gaps(self, request: GapsRequest, deadline: float) -> tuple[GapsResponse, Spent]:
         found = to_gaps(plain_document(request.text), [GAP] if request.text.startswith("ankle") else [])

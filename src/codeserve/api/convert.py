@@ -64,6 +64,15 @@ def to_claim(request: schemas_checks.ValidateRequest, codesets: CodeSets) -> Cla
     return Claim.of(encounter, [one.code for one in request.diagnosis_codes], lines, codesets)
 
 
+def to_lines(
+    lines: Sequence[results.Procedure], paid: Sequence[results.Expected | None]
+) -> list[schemas_checks.LineExpected]:
+    return [
+        schemas_checks.LineExpected(line=number, code=line.code, expected_reimbursement=to_expected(one))
+        for number, (line, one) in enumerate(zip(lines, paid, strict=True), 1)
+    ]
+
+
 def to_table(table: TableInfo) -> schemas_checks.TableInForce:
     return schemas_checks.TableInForce(
         name=table.name, version=table.version, effective=table.effective, until=table.until, source=table.source
@@ -225,6 +234,7 @@ class _Answer:
                 "alternatives": self._alternatives(result.alternatives),
                 "decided_by": result.decided_by,
                 "rationale": self._rationale(result.rationale),
+                "expected_reimbursement": to_expected(result.expected),
             }
         )
 
@@ -247,12 +257,14 @@ class _Answer:
                         modifiers=list(one.modifiers),
                         why=one.why,
                         evidence=evidence(self._document, one.evidence),
+                        expected_reimbursement=to_expected(one.expected),
                     )
                     for one in result.also
                 ],
                 "level_by_time": result.level_by_time,
                 "next_level": result.next_level,
                 "rationale": self._rationale(result.rationale),
+                "expected_reimbursement": to_expected(result.expected),
             }
         )
 
@@ -282,6 +294,12 @@ class _Answer:
 
     def _rationale(self, rationale: str) -> str | None:
         return rationale if self._options.include_rationale else None
+
+
+def to_expected(expected: results.Expected | None) -> schemas.Expected | None:
+    if expected is None:
+        return None
+    return schemas.Expected(amount=expected.amount, basis=expected.basis, adjustments=list(expected.adjustments))
 
 
 def to_finding(finding: results.Finding) -> schemas.Finding:

@@ -187,6 +187,14 @@ class ModifierReason(Response):
     evidence: list[Evidence]
 
 
+class Expected(Response):
+    """What Medicare's physician fee schedule pays for a line, from CMS's imported file."""
+
+    amount: float = Field(ge=0, description="US dollars")
+    basis: str = Field(description="The table and its version, and which of its amounts")
+    adjustments: list[str] = Field(description="What was applied: both sides, several services, assistant, units")
+
+
 class ProcedureCode(Response):
     code: str
     system: Literal["CPT", "HCPCS"]
@@ -200,6 +208,7 @@ class ProcedureCode(Response):
     alternatives: list[Alternative]
     decided_by: DecidedBy
     rationale: str | None = Field(description="null when options.include_rationale is false")
+    expected_reimbursement: Expected | None = Field(description="null where no imported fee schedule has a price")
 
 
 class ElementItem(Response):
@@ -223,6 +232,7 @@ class EmAddOn(Response):
     modifiers: list[str]
     why: str
     evidence: list[Evidence]
+    expected_reimbursement: Expected | None = Field(description="null where no imported fee schedule has a price")
 
 
 class Em(Response):
@@ -241,6 +251,7 @@ class Em(Response):
     level_by_time: str | None = Field(description="The code that the documented time alone gives")
     next_level: str = Field(description="What the next level would need; empty where there is none")
     rationale: str | None = Field(description="null when options.include_rationale is false")
+    expected_reimbursement: Expected | None = Field(description="null where no imported fee schedule has a price")
 
 
 class Finding(Response):

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from codeserve.api import checks
 from codeserve.api.schemas import (
     Encounter,
+    Expected,
     Finding,
     Gap,
     Identifier,
@@ -65,9 +66,18 @@ class TableInForce(Response):
     source: str
 
 
+class LineExpected(Response):
+    """What a line of the claim is expected to be paid; `line` counts from 1."""
+
+    line: int = Field(ge=1)
+    code: str
+    expected_reimbursement: Expected | None = Field(description="null where no imported fee schedule has a price")
+
+
 class ValidateResponse(Response):
     findings: list[Finding]
     tables: list[TableInForce]
+    lines: list[LineExpected]
 
 
 class GapsRequest(Request):

@@ -106,7 +106,8 @@ def fees(paths: Iterable[Path]) -> Found:
     begins with HCPCS and MOD (layout of 2021 to 2026, in the file's own documentation)."""
     places = {"status": 3, "work": 5, "nonfacility": 11, "facility": 12, "pctc": 13, "global_days": 14}
     places |= {"multiple": 18, "bilateral": 19, "assistant": 20, "co_surgeons": 21, "conversion_factor": 24}
-    numbers = ("work", "nonfacility", "facility", "conversion_factor")
+    places |= {"intra_op": 16, "endo_base": 23}
+    numbers = ("work", "nonfacility", "facility", "conversion_factor", "intra_op")
 
     def read(cells: tuple[str, ...]) -> Entry:
         if len(cells) <= places["conversion_factor"]:

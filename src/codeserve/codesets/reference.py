@@ -85,7 +85,8 @@ class AddOn:
 @dataclass(frozen=True, slots=True)
 class Fee:
     """A line of the fee schedule. RVUs are totals (work, practice, malpractice); None where a starting table has none.
-    Indicators as CMS writes them."""
+    Indicators as CMS writes them; `intra_op` the operation's share of the global payment, in [0, 1]; `endo_base` the
+    code of the endoscopy that others of its family contain."""
 
     code: str
     modifier: str
@@ -101,6 +102,8 @@ class Fee:
     co_surgeons: str
     conversion_factor: float | None
     table: TableInfo
+    intra_op: float | None = None
+    endo_base: str = ""
 
     def payment(self, in_facility: bool) -> float | None:
         """US dollars before geographic adjustment."""

@@ -36,7 +36,7 @@ class Case:
 
     @property
     def schedule(self) -> Schedule:
-        return Schedule(self.codesets.reference, self.day)
+        return Schedule.of(self.encounter, self.codesets.reference)
 
     def pointed(self, line: Procedure) -> list[Diagnosis]:
         """The diagnoses that a service line points to, in the order of the claim."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from codeserve.codesets import CodeSets
-from codeserve.codesets.reference import Fee
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
 from codeserve.rules.encounter import Encounter
@@ -37,9 +36,7 @@ class Services:
         return [d for d in self.diagnoses if d.sequence in line.diagnosis_pointers]
 
     def value(self, line: Procedure) -> float | None:
-        """Relative value units; None where no fee schedule that has them is there."""
-        fee = self.schedule.fee(line.code)
-        return units_of(fee, self.in_facility) if fee else None
+        return self.schedule.value(line.code)
 
     def nearest(self, places: Sequence[Span], among: Sequence[int]) -> int:
         """Which of some lines, by number, stands nearest to what was found in the note; the first of equals."""
@@ -55,10 +52,6 @@ class Services:
 
 Marked = tuple[int, ModifierReason]  # the number of a line from 0, and what it takes
 Rule = Callable[[Services], Iterator[Marked]]
-
-
-def units_of(fee: Fee, in_facility: bool) -> float | None:
-    return fee.facility if in_facility else fee.nonfacility
 
 
 def _gap(one: Span, other: Span) -> int:

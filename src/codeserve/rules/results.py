@@ -59,6 +59,15 @@ class ModifierReason:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What a fee schedule pays for a line: US dollars, what that rests on, and what was applied."""
+
+    amount: float
+    basis: str
+    adjustments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Procedure:
     """`diagnosis_pointers` are sequences of diagnoses; `units` at least 1; `modifier_reasons` one a modifier."""
 
@@ -74,6 +83,7 @@ class Procedure:
     alternatives: tuple[Alternative, ...] = ()
     rationale: str = ""
     modifier_reasons: tuple[ModifierReason, ...] = ()
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,7 @@ class EmAddOn:
     modifiers: tuple[str, ...]
     why: str
     evidence: tuple[Span, ...] = ()
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ class Em:
     also: tuple[EmAddOn, ...] = ()
     notices: tuple[str, ...] = ()
     modifier_reasons: tuple[ModifierReason, ...] = ()
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)

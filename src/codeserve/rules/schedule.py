@@ -13,27 +13,37 @@ from functools import lru_cache
 from codeserve.codesets.reference import Fee, Reference
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.kinds import kind_of
-from codeserve.rules.tables import within
+from codeserve.rules.reading import setting_of
+from codeserve.rules.tables import rows, within
 
 MINOR, MAJOR = 10, 90
 DAYS = {"000": 0, "010": MINOR, "090": MAJOR}
 TABLE = "em_modifiers.tsv"
+FACILITY_SETTINGS = frozenset({"inpatient", "observation", "emergency"})
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Read-only; `day` None takes the newest table."""
+    """Read-only; `day` None takes the newest table. `in_facility`: which of the two amounts the place is paid."""
 
     reference: Reference
     day: date | None = None
+    in_facility: bool = False
 
     @classmethod
     def of(cls, encounter: Encounter, reference: Reference | None = None) -> Schedule:
         """Without `reference` the starting tables answer."""
-        return cls(reference or _starting(), encounter.date_of_service)
+        return cls(reference or _starting(), encounter.date_of_service, pays_facility_rate(encounter))
 
     def fee(self, code: str, modifier: str = "") -> Fee | None:
         return self.reference.fee(code, modifier, self.day)
+
+    def value(self, code: str) -> float | None:
+        """Relative value units; None where no imported fee schedule has them."""
+        fee = self.fee(code)
+        if fee is None:
+            return None
+        return fee.facility if self.in_facility else fee.nonfacility
 
     def add_on(self, code: str) -> bool:
         return self.reference.add_on(code, self.day) is not None
@@ -55,6 +65,14 @@ class Schedule:
         if days is not None:
             return "57" if days == MAJOR else "25"
         return within(TABLE, "modifier", code) or None
+
+
+def pays_facility_rate(encounter: Encounter) -> bool:
+    """Whether the physician is paid the facility amount: by place of service, else by setting."""
+    place = encounter.place_of_service
+    if place is None:
+        return setting_of(encounter) in FACILITY_SETTINGS
+    return any(row["place"] == place and row["rate"] == "F" for row in rows("places.tsv"))
 
 
 @lru_cache(maxsize=1)
