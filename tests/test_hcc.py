@@ -48,8 +48,16 @@ def gaps(coded: Coded) -> Sequence[Gap]:
     ]
 
 
+def named(coded: Coded) -> list[tuple[str, Span]]:
+    """The word CHF stands for heart failure, whether or not it is assessed."""
+    text = coded.document.text
+    return [("I50.9", Span(text.index("CHF"), text.index("CHF") + 3))] if "CHF" in text else []
+
+
 def reader(codesets: CodeSets) -> hcc.Reader:
-    return hcc.Reader(read, gaps, lambda code: codesets.icd.description(code) if code in codesets.icd else "", 10_000)
+    return hcc.Reader(
+        read, gaps, lambda code: codesets.icd.description(code) if code in codesets.icd else "", named, 10_000
+    )
 
 
 def note(document_id: str, day: str | None, text: str, **encounter: Any) -> dict[str, Any]:
@@ -119,6 +127,15 @@ def test_a_drug_beside_an_earlier_condition_is_evidence_and_no_second_question(c
     assert [one["text"] for one in by_kind["suspected"]["evidence"]] == ["carbidopa-levodopa"]
 
 
+def test_a_condition_that_a_note_names_without_assessing_it_is_asked_about_with_that_place(
+    codesets: CodeSets,
+) -> None:
+    line = reviewed(codesets, prior_diagnoses=["I50.22"], notes=[note("a", "2026-03-01", "PMH: CHF, gout.")])
+    (asked,) = line["questions"]
+    assert "it is named in 2026 so far, without an assessment that was found" in asked["question"]
+    assert [one["text"] for one in asked["evidence"]] == ["CHF"]
+
+
 def test_a_condition_without_support_in_any_note_is_asked_about(codesets: CodeSets) -> None:
     bare = note("a", "2026-03-01", "ASSESSMENT: diabetes, bare.")
     (asked,) = reviewed(codesets, notes=[bare])["questions"]
@@ -160,7 +177,7 @@ def test_an_installation_that_cannot_work_stops_all(codesets: CodeSets) -> None:
         raise SetupError("no tables")
 
     line = json.dumps({"patient_id": "p", "notes": [note("a", "2026-03-01", "x")]}).encode()
-    broken = hcc.Reader(unready, gaps, str, 10_000)
+    broken = hcc.Reader(unready, gaps, str, named, 10_000)
     with pytest.raises(SetupError):
         asyncio.run(hcc.review_safely(line, 1, broken, YEAR, TODAY))
 

@@ -161,7 +161,13 @@ def review_charts(
 
     async def run() -> list[dict[str, Any]]:
         service = quick_service(settings)
-        reader = hcc.Reader(service.read_quickly, service.gaps_of, service.name_of, settings.gateway.max_text_chars)
+        reader = hcc.Reader(
+            service.read_quickly,
+            service.gaps_of,
+            service.name_of,
+            service.mentions_of,
+            settings.gateway.max_text_chars,
+        )
         done: list[dict[str, Any]] = []
         with _bar(console) as bar:
             for number, line in bar.track(numbered, description="patients"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from codeserve.artifacts import write_whole
 from codeserve.errors import CodeserveError, InvalidNote, SetupError, TooLarge
 from codeserve.hcc_answer import model_of, order_of, question_of
 from codeserve.hcc_chart import Chart, ChartNote
+from codeserve.notes.spans import Span
 from codeserve.pipeline import Coded
 from codeserve.rules.gaps import Gap
 from codeserve.rules.reading import Reading
@@ -33,11 +35,13 @@ INTERNAL = "internal"
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How notes are read: `read` codes one, `gaps` says what it leaves open, `name` takes a code to its description."""
+    """How notes are read: `read` codes one, `gaps` says what it leaves open, `mentions` which codes its words
+    stand for, assessed or not; `name` takes a code to its description."""
 
     read: Callable[[str, Encounter], Awaitable[Coded]]
     gaps: Callable[[Coded], Sequence[Gap]]
     name: Callable[[str], str]
+    mentions: Callable[[Coded], Sequence[tuple[str, Span]]]
     max_text_chars: int
 
 
@@ -49,6 +53,7 @@ class Note:
     coded: Coded
     read: Read
     gaps: tuple[Gap, ...]
+    mentions: tuple[tuple[str, Span], ...]
 
     @property
     def codes(self) -> dict[str, float]:
@@ -84,6 +89,7 @@ async def review(line: bytes, reader: Reader, year: int, today: date) -> dict[st
         person,
         reader.name,
         f"in {year} so far" if today.year <= year else f"in {year}",
+        lambda code: _named(code, now),
     )
     support = {code: _open(code, now) for note in now for code in note.codes}
     asked = [*risk.questions, *_support(risk.scores, support)]
@@ -115,10 +121,18 @@ def _told(now: Sequence[Note], support: Mapping[str, tuple[Note, Gap] | None]) -
     }
 
 
+def _named(code: str, now: Sequence[Note]) -> tuple[Quote, ...]:
+    """The first words in the newest note of the year that stand for a code of the same category."""
+    newest = sorted(now, key=lambda note: note.read.day or date.min, reverse=True)
+    found = (Quote(note.read, span) for note in newest for named, span in note.mentions if named[:3] == code[:3])
+    return tuple(islice(found, 1))
+
+
 async def _read(note: ChartNote, reader: Reader) -> Note:
     coded = await reader.read(note.text, note.encounter)
     reading = Reading.of(coded.document, coded.entities, coded.encounter)
-    return Note(note, coded, Read(note.document_id, note.encounter.date_of_service, reading), tuple(reader.gaps(coded)))
+    read = Read(note.document_id, note.encounter.date_of_service, reading)
+    return Note(note, coded, read, tuple(reader.gaps(coded)), tuple(reader.mentions(coded)))
 
 
 def _earlier(chart: Chart, before: Sequence[Note]) -> list[Earlier]:

@@ -27,7 +27,10 @@ def order_of(
     told.append(
         f"{len(asked)} open question{'s' * (len(asked) != 1)}" + (f" ({', '.join(counted)})" if counted else "")
     )
-    told.append(f"{days_left} days left in {year}, " + (f"last visit {last_visit}" if last_visit else "no visit yet"))
+    told.append(
+        f"{days_left} days left in {year}, "
+        + (f"last visit {last_visit}" if last_visit else "no visit that counts yet")
+    )
     order = {
         "expected_change": change,
         "open_questions": len(asked),

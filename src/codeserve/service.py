@@ -17,6 +17,7 @@ from codeserve.codesets import CodeSets, alphabetical_index
 from codeserve.config import EMBEDDED, AppSettings, ModelSet, home
 from codeserve.errors import NotFound
 from codeserve.notes.redaction import Redactor
+from codeserve.notes.spans import Span
 from codeserve.pipeline import Coded, Knowledge, Timings
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.retrieval.lexicon import Lexicon
@@ -31,7 +32,7 @@ from codeserve.rules.risk import Risk, of_visit
 from codeserve.rules.schedule import Schedule
 from codeserve.setup import ready
 from codeserve.tagging.assertion import load_rules
-from codeserve.tagging.entities import Chunk, Entity
+from codeserve.tagging.entities import Assertion, Chunk, Entity
 from codeserve.tagging.pre import load_encoder
 
 
@@ -154,6 +155,11 @@ class CodingService:
     def gaps_of(self, coded: Coded) -> tuple[Gap, ...]:
         """What a note that was read leaves open."""
         return self._gaps(coded)
+
+    def mentions_of(self, coded: Coded) -> list[tuple[str, Span]]:
+        """The codes that words of a note stand for, of the patient's own and present conditions, assessed or not."""
+        present = {e.span for e in coded.entities if e.assertion is Assertion.PRESENT}
+        return [(hit.code, span) for span, hit in self._knowledge.lexicon.scan(coded.document.text) if span in present]
 
     async def _read(
         self, text: str, sent: schemas.Encounter, timings: Timings, deadline: float, quick: bool = False

@@ -61,13 +61,15 @@ def risk_of(
     person: Person,
     describe: Callable[[str], str],
     here: str = THIS_NOTE,
+    named: Callable[[str], tuple[Quote, ...]] = lambda code: (),
 ) -> Risk:
     """`codes` and `now` are of the year (or visit) that is looked at, `earlier` and `before` of the years before it.
-    `describe` takes a code to its name; `here` says in the question where a condition was not found."""
+    `describe` takes a code to its name; `here` says in the question where a condition was not found; `named` gives the
+    places of `now` that name the condition of a code all the same."""
     prior = tuple(dict.fromkeys(one.code for one in earlier))
     missed = recapture(codes, prior, person)
     found = suspected(now, before, codes, prior)
-    questions = [_recaptured(one, earlier, found, describe, here) for one in missed]
+    questions = [_recaptured(one, earlier, found, named, describe, here) for one in missed]
     questions += [Asked("suspected", one.question, (), one.quotes, one.source) for one in found if not one.known]
     told = scores(codes, prior, tuple(one.lasting[0] for one in missed), person)
     return Risk(told, tuple(questions), tuple(f"assumed: {words}" for words in person.assumed))
@@ -92,6 +94,7 @@ def _recaptured(
     one: Recapture,
     earlier: Sequence[Earlier],
     found: Sequence[Suspect],
+    named: Callable[[str], tuple[Quote, ...]],
     describe: Callable[[str], str],
     here: str,
 ) -> Asked:
@@ -99,12 +102,13 @@ def _recaptured(
     meant = [told for told in earlier if told.code in one.codes]
     years = sorted({year for told in meant for year in told.years})
     row = recapture_row()
+    places = [quote for code in one.lasting for quote in named(code)]
     question = row["question"].format(
         words=describe(one.lasting[0]) or "A condition",
         when=f"in {_joined(years)}" if years else "before",
-        here=here,
+        now=f"; it is named {here}, without an assessment that was found" if places else f" and not {here}",
     )
-    quotes = [quote for told in meant for quote in told.quotes]
+    quotes = [quote for told in meant for quote in told.quotes] + places
     quotes += [quote for suspect in found if set(suspect.known) & set(one.codes) for quote in suspect.quotes]
     return Asked(
         "recapture", question, one.codes, tuple(dict.fromkeys(quotes)), row["source"], one.categories, one.change
