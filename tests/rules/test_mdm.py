@@ -13,7 +13,7 @@ from codeserve.rules.levels import LEVELS, highest, rank, two_of_three
 from codeserve.rules.mdm import assess
 from codeserve.rules.mdm_data import data_level, find_tests
 from codeserve.rules.mdm_problems import plain_kind
-from codeserve.rules.mdm_risk import named as words_for
+from codeserve.rules.reading import PLACES, pattern
 from codeserve.rules.results import Element
 from codeserve.rules.tables import rows
 from codeserve.tagging.entities import Entity, EntityKind
@@ -239,19 +239,75 @@ def test_high_risks() -> None:
     assert risks("He is uninsured and cannot afford colchicine.") >= {"sdoh"}
 
 
+def test_a_line_break_in_running_text_cuts_no_sentence() -> None:
+    wrapped = "HPI: The history was for the most part obtained this time from\nhis wife, who is here with him."
+    assert data(wrapped) == ["historian"]
+    listed = "PLAN:\n- a complete blood count will be drawn here this afternoon\n- lipid panel"
+    assert data(listed) == ["ordered", "ordered"]
+
+
+def test_a_list_on_the_line_of_its_heading_ends_there() -> None:
+    text = "Meds: lisinopril 20 mg daily.\nChest x-ray: no infiltrate.\nASSESSMENT:\n1. Gout."
+    assert data(text) == ["reviewed"]
+    assert elements(text)[2].level == "straightforward"
+
+
+def test_a_plan_orders_by_naming() -> None:
+    assert data("PLAN:\n- CBC with differential\n- Ultrasound of the neck") == ["ordered", "ordered"]
+    assert data("PLAN:\n- CBC was not needed\n- A1c goal under 7") == []
+    assert risks("Allopurinol 100 mg daily.") == {"prescription"}
+    assert "prescription" not in risks("Allopurinol has caused a rash.")
+
+
+def test_each_source_counts_once() -> None:
+    text = "HPI: I reviewed the cardiology note, the nephrology consultation and the cardiology note of May."
+    assert data(text) == ["external_note", "external_note"]
+    assert data("HPI: I reviewed my last note.") == []
+
+
+def test_a_test_that_the_note_says_the_practice_bills() -> None:
+    text = "EXAM: ECG recorded here and billed by this office, interpreted by me: sinus rhythm.\nASSESSMENT:\n1. Gout."
+    assert data(text) == []
+
+
+def test_historians_of_patients_who_cannot_tell() -> None:
+    assert data("HPI: She is confused. Her daughter says that she fell.") == ["historian"]
+    assert data("HPI: Her daughter says that she snores.") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("BP 156/92 at home.", "exacerbation"),
+        ("BP 126/72 at home.", "stable_chronic"),
+        ("BP 156/92 today, well controlled at home.", "stable_chronic"),
+        ("partly controlled.", "exacerbation"),
+        ("acute and uncomplicated.", "acute_uncomplicated"),
+        ("danger of losing the leg.", "stable_chronic"),
+        ("acute danger to life.", "threat"),
+        ("not discussed today.", "not_addressed"),
+    ],
+)
+def test_status_by_values_and_plain_words(said: str, kind: str) -> None:
+    assert problem(said) == kind
+
+
+def test_monitoring_once_a_year_is_not_intensive() -> None:
+    assert "toxicity" in risks("Continue methotrexate. CBC and LFTs every 8 weeks.")
+    assert "toxicity" not in risks("Continue methotrexate. CBC and LFTs once a year.")
+
+
 def test_words_of_every_table_compile_and_every_need_is_named() -> None:
-    for table in (
-        "mdm_problem_cues.tsv",
-        "mdm_data_cues.tsv",
-        "mdm_risk_cues.tsv",
-        "mdm_not_counted.tsv",
-        "mdm_tests.tsv",
-    ):
+    for table in ("mdm_problem_cues.tsv", "mdm_data_cues.tsv", "mdm_risk_cues.tsv", "mdm_not_counted.tsv"):
         for row in rows(table):
-            re.compile(row["pattern"])
+            assert isinstance(pattern(row["pattern"].removeprefix("TESTS")), re.Pattern)
+    classes = {row["class"] for row in rows("drugs.tsv")} | {row["size"] for row in rows("surgeries.tsv")}
     for row in rows("mdm_risk_cues.tsv"):
         assert row["level"] in LEVELS
-        assert not row["needs"] or words_for(row["needs"])
+        assert not row["needs"] or row["needs"] in classes
+    for name in ("mdm_data_cues.tsv", "mdm_risk_cues.tsv"):
+        assert {row["sections"] for row in rows(name)} <= set(PLACES)
+    assert all(row["at_least"] or row["at_most"] for row in rows("mdm_goals.tsv"))
     kinds = {r["kind"] for r in rows("mdm_problem_levels.tsv")}
     assert {r["kind"] for r in rows("mdm_problem_kinds.tsv")} <= kinds
     for row in rows("mdm_problem_cues.tsv"):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
+from codeserve.rules.em_inferred import infer
 from codeserve.rules.em_modifiers import em_modifiers, part_of_procedure, telehealth
 from codeserve.rules.em_special import in_global_period, medicare_preventive, separate_visit, staff_visit, with_special
 from codeserve.rules.em_visit import Visit, has_visit, stated_age, total_minutes, visit_of
@@ -40,13 +41,14 @@ def decide_em(
     fees = schedule or Schedule.of(encounter)
     if not has_visit(document, encounter) or not (diagnoses or procedures):
         return None
+    encounter, inferred = infer(document, encounter, diagnoses)
     if part_of_procedure(diagnoses, procedures, encounter, fees) or in_global_period(document, diagnoses, encounter):
         return None
     if encounter.age is None:
         encounter = replace(encounter, age=stated_age(document.text))
     visit = visit_of(document, encounter)
     if staff := staff_visit(document, visit):
-        return staff
+        return replace(staff, notices=(*inferred, *staff.notices))
     elements = assess(document, entities, diagnoses, encounter, procedures)
     minutes, told = total_minutes(document, encounter)
     reasons = em_modifiers(document, diagnoses, procedures, encounter, fees)
@@ -59,7 +61,9 @@ def decide_em(
         em = _preventive(visit, elements, encounter, reasons, medicare_preventive(document, encounter))
     else:
         em = _leveled(visit, elements, minutes, told, reasons)
-    return with_special(em, document, encounter, minutes, told, procedures) if em else None
+    if em is None:
+        return None
+    return with_special(replace(em, notices=inferred), document, encounter, minutes, told, procedures)
 
 
 def _leveled(

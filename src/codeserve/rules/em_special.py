@@ -29,11 +29,14 @@ PREVENTIVE_SERVICES = ("G04", "G01", "993", "77067", "G0296")
 
 
 def in_global_period(document: Document, diagnoses: Sequence[Diagnosis], encounter: Encounter) -> bool:
-    """Whether the visit is aftercare that the operation's payment covers: the note says so, and nothing else was
-    assessed (CMS Claims Processing Manual, chapter 12, section 40.1)."""
+    """Whether the visit is aftercare that the operation's payment covers: the note says so in as many words, or tells
+    of the operation and nothing else was assessed (CMS Claims Processing Manual, chapter 12, section 40.1)."""
     assessed = [d.code for d in diagnoses if d.role is Role.ASSESSED]
+    text = document.text
+    if says(text, "global_not"):
+        return False
     aftercare = bool(assessed) and all(code.startswith(AFTERCARE) for code in assessed)
-    return aftercare and says(document.text, "global") and encounter.service is None
+    return says(text, "global_sure") or (aftercare and says(text, "global") and encounter.service is None)
 
 
 def staff_visit(document: Document, visit: Visit) -> Em | None:
@@ -66,7 +69,7 @@ def with_special(
 ) -> Em:
     """The visit with the codes beside it and the rules that call for a coder."""
     also = (*em.also, *_prolonged(em, encounter, minutes, told))
-    longitudinal = where(document.text, "longitudinal") if _may_be_longitudinal(em, encounter) else None
+    longitudinal = _longitudinal(document.text) if _may_be_longitudinal(em, encounter) else None
     notices = [rule for sort, rule in _CODERS if says(document.text, sort)]
     if longitudinal and not _beside_25(em, procedures):
         also = (*also, EmAddOn("G2211", 1, (), "continuing care is documented", (longitudinal,)))
@@ -87,8 +90,15 @@ def _prolonged(em: Em, encounter: Encounter, minutes: int | None, told: Span | N
             yield EmAddOn(row["code"], units, (), why, (told,) if told else ())
 
 
+def _longitudinal(text: str) -> Span | None:
+    """Words for continuing care by this practice; none where the note sets a single visit apart from it."""
+    return None if says(text, "not_longitudinal") else where(text, "longitudinal")
+
+
 def _may_be_longitudinal(em: Em, encounter: Encounter) -> bool:
-    return encounter.medicare and em.code.startswith(("9920", "9921"))
+    """Beside an office visit, also one beside a preventive visit (Physician Fee Schedule final rule 2025)."""
+    office = ("9920", "9921")
+    return encounter.medicare and any(code.startswith(office) for code in (em.code, *(one.code for one in em.also)))
 
 
 def _beside_25(em: Em, procedures: Sequence[Procedure]) -> bool:

@@ -67,7 +67,9 @@ def visit_of(document: Document, encounter: Encounter) -> Visit:
 
 
 def _takes_telehealth_codes(encounter: Encounter) -> bool:
-    return (encounter.payer or "").lower() in {row["payer"] for row in rows("em_telehealth_payers.tsv")}
+    payer = encounter.payer or ""
+    fitting = (r["takes"] for r in rows("em_telehealth_payers.tsv") if pattern(r["payer"]).search(payer))
+    return bool(payer) and next(fitting, "no") == "yes"
 
 
 def _fits(cell: str, value: str | None) -> bool:
@@ -79,8 +81,9 @@ def _same_day(document: Document, encounter: Encounter) -> bool:
 
 
 def _status(text: str) -> str:
-    """New where the note says so and nothing of an earlier visit; else established."""
-    return "new" if says(text, "new") and not says(text, "established") else "established"
+    """New where the note says so and nothing of an earlier visit, or says that there was none; else established."""
+    new = says(text, "new_sure") or (says(text, "new") and not says(text, "established"))
+    return "new" if new else "established"
 
 
 def says(text: str, sort: str) -> bool:

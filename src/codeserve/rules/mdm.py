@@ -25,5 +25,5 @@ def assess(
     procedures: Sequence[Procedure] = (),
 ) -> tuple[Element, Element, Element]:
     """Problems, data and risk. `procedures` are what this visit bills: tests among them do not count as data."""
-    reading = Reading.of(document, entities, encounter)
+    reading = Reading.of(document, entities, encounter, [span for d in diagnoses for span in d.evidence])
     return problems_element(reading, diagnoses), data_element(reading, procedures), risk_element(reading)

@@ -12,25 +12,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from codeserve.notes.spans import Span
-from codeserve.rules.reading import Reading, Sentence, counts, pattern
+from codeserve.rules.em_visit import says
+from codeserve.rules.reading import PLACES, Reading, Sentence, counts, pattern
 from codeserve.rules.results import Element, ElementItem, Procedure
 from codeserve.rules.tables import rows
+from codeserve.rules.terms import Terms
 
+OWN_TESTS = ("office", "home", "other")  # settings whose practice bills the whole test
 LIMITED, MODERATE = 2, 3
 BEHIND = "TESTS"
 READING = "2"
+WHO = ("child", "incapable")
+CHILD = 11  # years
 REACH = 100  # characters between a test and its body part
 
 
 @dataclass(frozen=True, slots=True)
 class NamedTest:
     """A unique test as a text names it: "ECG", "X-ray (knee)". `general`: "labs", where none is named. `read`: there is
-    something to interpret."""
+    something to interpret. `part_of`: the panel beside which it is no test of its own."""
 
     name: str
     span: Span
     general: bool = False
     read: bool = False
+    part_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +51,22 @@ class _Found:
 def data_element(reading: Reading, procedures: Sequence[Procedure] = ()) -> Element:
     """Each unique test, document and source once, in categories 1 to 3 of the table."""
     billed = {test.name for p in procedures if _interpreted(p.code) for test in find_tests(p.description)}
+    billed |= _own_tests(reading)
     found: dict[str, _Found] = {}
-    for row in rows("mdm_data_cues.tsv"):
-        for one in _all(reading, row):
-            if one.test is None or not _same(one.test.name, billed):
-                found.setdefault(one.key, one)
+    for one in (*_tests(reading), *_others(reading)):
+        billed_here = one.test is not None and _same(one.test.name, billed)
+        if not billed_here and not any(_one_document(one, other) for other in found.values()):
+            found.setdefault(one.key, one)
     items = sorted((f.item for f in found.values() if not _told_better(f, found)), key=lambda item: item.evidence)
     return Element(data_level([item.kind for item in items]), tuple(items))
+
+
+def _own_tests(reading: Reading) -> set[str]:
+    """Tests with an interpretation that the note says this practice does and bills itself."""
+    if reading.setting not in OWN_TESTS:
+        return set()
+    told = (s for s in reading.within("any") if says(s.text, "own_test"))
+    return {test.name for sentence in told for test in find_tests(sentence.text) if test.read and not test.general}
 
 
 def data_level(kinds: Sequence[str]) -> str:
@@ -66,18 +81,23 @@ def data_level(kinds: Sequence[str]) -> str:
 
 def find_tests(text: str) -> Iterator[NamedTest]:
     """The tests that a text names, in order; imaging with the body part that stands nearest."""
-    for match in _any_test().finditer(text):
-        row = rows("mdm_tests.tsv")[int(str(match.lastgroup)[1:])]
-        span = Span(*match.span())
+    for span, row in Terms.of("mdm_tests.tsv").find(text):
+        if row["sited"] == "none":
+            continue
         site = _site(text, span) if row["sited"] == "yes" else ""
-        yield NamedTest(
-            f"{row['test']} ({site})" if site else row["test"], span, row["sited"] == "general", row["read"] == "yes"
-        )
+        name = f"{row['test']} ({site})" if site else row["test"]
+        yield NamedTest(name, span, row["sited"] == "general", row["read"] == "yes", row["part_of"])
 
 
 def _same(name: str, others: Collection[str]) -> bool:
     """Whether a test is one of others: by name, or an imaging test without a body part beside one with it."""
     return any(other == name or other.startswith(f"{name} (") for other in others)
+
+
+def _one_document(one: _Found, other: _Found) -> bool:
+    """Whether two mentions name one document by two of its marks."""
+    same = one.item.kind == other.item.kind == "external_note"
+    return same and any(a.overlaps(b) for a in one.item.evidence for b in other.item.evidence)
 
 
 def _told_better(one: _Found, found: dict[str, _Found]) -> bool:
@@ -93,12 +113,6 @@ def _told_better(one: _Found, found: dict[str, _Found]) -> bool:
 @lru_cache(maxsize=1)
 def _categories() -> dict[str, str]:
     return {row["kind"]: row["category"] for row in rows("mdm_data_cues.tsv")}
-
-
-@lru_cache(maxsize=1)
-def _any_test() -> re.Pattern[str]:
-    named = (f"(?P<t{n}>{row['pattern']})" for n, row in enumerate(rows("mdm_tests.tsv")))
-    return pattern(rf"(?<![\w-])(?:{'|'.join(named)})(?!\w)")
 
 
 def _site(text: str, at: Span) -> str:
@@ -122,36 +136,86 @@ def _interpreted(code: str) -> bool:
     return code[:1] in ("7", "9") and code[:2] != "99"
 
 
-def _all(reading: Reading, row: dict[str, str]) -> Iterator[_Found]:
-    if row["max_age"] and (reading.encounter.age is None or reading.encounter.age > int(row["max_age"])):
-        return
-    for sentence in reading.within(row["sections"]):
-        yield from (
-            _ordered_or_reviewed(sentence, row) if row["kind"] in ("ordered", "reviewed") else _others(sentence, row)
-        )
+def _tests(reading: Reading) -> Iterator[_Found]:
+    """Tests that were ordered or reviewed; the words that name a diagnosis are none."""
+    for sentence in reading.within("any"):
+        tests = list(find_tests(sentence.text))
+        for test in tests:
+            if test.part_of and any(other.name == test.part_of for other in tests):
+                continue
+            words = test.span.shift(sentence.span.start)
+            if any(words.overlaps(name) for name in reading.named):
+                continue
+            row = next((row for row in _of_tests() if _worked(sentence, test, row)), None)
+            if row:
+                yield _Found(test.name, test, ElementItem(row["kind"], f"{row['message']}: {test.name}", (words,)))
 
 
-def _ordered_or_reviewed(sentence: Sentence, row: dict[str, str]) -> Iterator[_Found]:
-    behind = row["pattern"].removeprefix(BEHIND) if row["pattern"].startswith(BEHIND) else ""
-    if not behind and not pattern(row["pattern"]).search(sentence.text):
-        return
-    for test in find_tests(sentence.text):
-        if behind and not pattern(behind).match(sentence.text, test.span.end):
+@lru_cache(maxsize=1)
+def _of_tests() -> tuple[dict[str, str], ...]:
+    return tuple(row for row in rows("mdm_data_cues.tsv") if row["kind"] in ("ordered", "reviewed"))
+
+
+def _worked(sentence: Sentence, test: NamedTest, row: dict[str, str]) -> bool:
+    """Whether a row tells that a test was ordered or reviewed."""
+    if sentence.section not in PLACES[row["sections"]]:
+        return False
+    if row["pattern"].startswith(BEHIND):
+        told = pattern(row["pattern"].removeprefix(BEHIND)).match(sentence.text, test.span.end)
+    else:
+        told = pattern(row["pattern"]).search(sentence.text)
+    return bool(told) and counts(sentence.text, test.span.start, "data", row["kind"], end=test.span.end)
+
+
+def _others(reading: Reading) -> Iterator[_Found]:
+    """Documents, people and own interpretations."""
+    patient = frozenset(who for who in WHO if _is(reading, who))
+    for row in rows("mdm_data_cues.tsv"):
+        if row["kind"] in ("ordered", "reviewed") or (row["who"] and not patient & set(row["who"].split("|"))):
             continue
-        if counts(sentence.text, test.span.start, "data", row["kind"]):
-            words = (test.span.shift(sentence.span.start),)
-            yield _Found(test.name, test, ElementItem(row["kind"], f"{row['message']}: {test.name}", words))
+        for sentence in reading.within(row["sections"]):
+            yield from _cued(reading, sentence, row)
 
 
-def _others(sentence: Sentence, row: dict[str, str]) -> Iterator[_Found]:
+def _cued(reading: Reading, sentence: Sentence, row: dict[str, str]) -> Iterator[_Found]:
+    if row["needs"] and not _needed(sentence, row):
+        return
     for match in pattern(row["pattern"]).finditer(sentence.text):
-        span = Span(*match.span())
-        if not counts(sentence.text, span.start, "data", row["kind"]):
+        span, test = Span(*match.span()), None
+        if not counts(sentence.text, span.start, "data", row["kind"], end=span.end):
             continue
-        test = None
+        source = match.groupdict().get("source") or ""
+        if source and any(find_tests(match[0])):
+            continue  # the report of a test counts as the test
         if row["category"] == READING:
-            test = min((t for t in find_tests(sentence.text) if t.read), key=lambda t: _gap(span, t.span), default=None)
+            test = _read_test(reading, sentence, span)
             if test is None:
                 continue
-            span = span.cover(test.span)
-        yield _Found(row["kind"], test, ElementItem(row["kind"], row["message"], (span.shift(sentence.span.start),)))
+        words = span.shift(sentence.span.start)
+        yield _Found(f"{row['kind']} {source.lower()}", test, ElementItem(row["kind"], row["message"], (words,)))
+
+
+def _needed(sentence: Sentence, row: dict[str, str]) -> bool:
+    found = pattern(row["needs"]).finditer(sentence.text)
+    return any(counts(sentence.text, match.start(), "data", row["kind"]) for match in found)
+
+
+def _read_test(reading: Reading, sentence: Sentence, at: Span) -> NamedTest | None:
+    """The test that an interpretation is of: the nearest of the sentence, else one of a neighbouring sentence."""
+    own = [test for test in find_tests(sentence.text) if test.read]
+    near = (test for other in reading.beside(sentence) for test in find_tests(other.text) if test.read)
+    return min(own, key=lambda test: _gap(at, test.span), default=None) or next(near, None)
+
+
+@lru_cache(maxsize=8)
+def _who(who: str) -> re.Pattern[str]:
+    return pattern(rf"\b(?:{{{who}}})\b")
+
+
+def _is(reading: Reading, who: str) -> bool:
+    """Whether the patient is a child, or cannot tell the history."""
+    age = reading.encounter.age
+    if who == "child" and age is not None:
+        return age <= CHILD
+    told = ((s, match) for s in reading.within("any") for match in _who(who).finditer(s.text))
+    return any(counts(s.text, match.start(), "problems", who) for s, match in told)

@@ -7,23 +7,25 @@ this project's reading of its definitions (data/rules/mdm_problem_*.tsv).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from codeserve.notes.document import Document
+from codeserve.notes.document import Document, SectionKind
 from codeserve.notes.spans import Span
 from codeserve.rules.levels import highest
-from codeserve.rules.reading import Reading, counts, pattern
+from codeserve.rules.reading import Reading, Sentence, counts, pattern
 from codeserve.rules.results import Diagnosis, Element, ElementItem, Role
 from codeserve.rules.tables import rows
 
 STEM_LONGEST = 8
+STATED = frozenset({SectionKind.ASSESSMENT, SectionKind.ASSESSMENT_PLAN, SectionKind.PLAN})
 
 
 def problems_element(reading: Reading, diagnoses: Sequence[Diagnosis]) -> Element:
     """One item for each assessed diagnosis; codes of one category and kind are one problem when they are counted."""
     assessed = [d for d in diagnoses if d.role is Role.ASSESSED]
-    kinds = [_kind(reading, d) for d in assessed]
+    only = sum(plain_kind(d.code) != "administrative" for d in assessed) == 1
+    kinds = [_kind(reading, d, only) for d in assessed]
     items = tuple(
         ElementItem(kind, f"{d.code}: {_levels()[kind]['message']}", _words(d, span))
         for d, (kind, span) in zip(assessed, kinds, strict=True)
@@ -53,22 +55,61 @@ def _words(diagnosis: Diagnosis, cue: Span | None) -> tuple[Span, ...]:
     return (*diagnosis.evidence[:1], *([cue] if cue else []))
 
 
-def _kind(reading: Reading, diagnosis: Diagnosis) -> tuple[str, Span | None]:
+def _kind(reading: Reading, diagnosis: Diagnosis, only: bool) -> tuple[str, Span | None]:
     """What the words near the problem make of its kind, with those words; else the kind by code."""
-    plain = plain_kind(diagnosis.code)
-    own = own_text(reading.document, diagnosis)
-    near = (s for s in reading.sentences if any(part.overlaps(s.span) for part in own))
-    said = [s for s in near if any(letter.isalpha() for letter in s.text)]
+    own, said = _said(reading, diagnosis, only)
+    kind, cue = plain_kind(diagnosis.code), None
     for row in rows("mdm_problem_cues.tsv"):
-        if not _fits(row, plain, diagnosis.code) or not reading.holds(row["settings"]):
+        if not _fits(row, kind, diagnosis.code) or not reading.holds(row["settings"]):
             continue
-        if row["alone"] and len(said) > 1:
+        if (row["alone"] and len(own) > 1) or (row["unless"] and _found(said, row["unless"], kind)):
             continue
-        for sentence in said:
-            for match in pattern(row["pattern"]).finditer(sentence.text):
-                if counts(sentence.text, match.start(), "problems", row["kind"]):
-                    return row["kind"], Span(*match.span()).shift(sentence.span.start)
-    return plain, None
+        places = {"note": reading.sentences, "own": own}
+        words = _found(places.get(row["where"], said), row["pattern"], row["kind"])
+        if words is not None:
+            kind, cue = row["kind"], words if len(words) else None
+            if not row["on"]:
+                return kind, cue
+    missed = _missed_goal(said, diagnosis.code) if kind == "stable_chronic" else None
+    return ("exacerbation", missed) if missed else (kind, cue)
+
+
+def _said(reading: Reading, diagnosis: Diagnosis, only: bool) -> tuple[list[Sentence], list[Sentence]]:
+    """The sentences of the problem's own text; the same with those of the assessment and plan that belong to no other
+    problem, where it is the only one."""
+    parts = own_text(reading.document, diagnosis)
+    worded = [s for s in reading.sentences if any(letter.isalpha() for letter in s.text)]
+    own = [s for s in worded if any(part.overlaps(s.span) for part in parts)]
+    assessed = (item.span for item in reading.document.items if item.section.assesses)
+    others = [span for span in assessed if not any(span.overlaps(part) for part in parts)]
+    more = (s for s in worded if only and s.section in STATED and not any(s.span.overlaps(other) for other in others))
+    return own, list(dict.fromkeys((*own, *more)))
+
+
+def _found(sentences: Iterable[Sentence], words: str, kind: str) -> Span | None:
+    """Where words stand first that count."""
+    for sentence in sentences:
+        for match in pattern(words).finditer(sentence.text):
+            if counts(sentence.text, match.start(), "problems", kind):
+                return Span(*match.span()).shift(sentence.span.start)
+    return None
+
+
+def _missed_goal(said: Iterable[Sentence], code: str) -> Span | None:
+    """A value beyond the usual goal of a chronic illness that the note does not call controlled."""
+    told = tuple(said)
+    if any(pattern("{at_goal}").search(sentence.text) for sentence in told):
+        return None
+    for row in rows("mdm_goals.tsv"):
+        if code.startswith(tuple(row["codes"].split("|"))):
+            for sentence in told:
+                for match in pattern(row["pattern"]).finditer(sentence.text):
+                    value = float(match["value"])
+                    if (row["at_least"] and value >= float(row["at_least"])) or (
+                        row["at_most"] and value <= float(row["at_most"])
+                    ):
+                        return Span(*match.span()).shift(sentence.span.start)
+    return None
 
 
 def _fits(row: dict[str, str], plain: str, code: str) -> bool:
