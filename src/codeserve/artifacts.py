@@ -60,6 +60,19 @@ def unfinished(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def put_in_place(folder: Path, target: Path) -> None:
+    """Rename a finished folder to its name; one of that name steps aside first and is there until then."""
+    aside = folder.with_name(f"{folder.name}-before")
+    try:
+        if target.exists():
+            target.rename(aside)
+        folder.rename(target)
+    finally:
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def write_whole(path: Path, lines: Iterable[bytes], mode: int = 0o600) -> None:
     """Put the lines into a file: all of them on the disk, or what was there stays. Its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)

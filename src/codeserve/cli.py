@@ -39,6 +39,8 @@ def main() -> None:
         app()
     except CodeserveError as error:
         errors.print(f"[bold red]codeserve:[/] {error.detail}", soft_wrap=True)
+        for wrong in getattr(error, "errors", ()):  # the fields of a body that was refused
+            errors.print(f"  {wrong.field}: {wrong.message}", soft_wrap=True, markup=False)
         if error.hint:
             errors.print(f"  {error.hint}", soft_wrap=True)
         sys.exit(1)

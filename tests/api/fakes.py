@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 
 from codeserve.api.app import create_app
-from codeserve.api.convert import to_finding, to_gaps, to_response
+from codeserve.api.convert import to_claim, to_finding, to_gaps, to_response
 from codeserve.api.schemas import CodeInfo, CodeName, ExtractRequest, ExtractResponse, ModelCard, Models
 from codeserve.api.schemas_checks import (
     GapsRequest,
@@ -20,11 +21,13 @@ from codeserve.api.schemas_checks import (
     ValidateResponse,
 )
 from codeserve.api.service import Readiness
+from codeserve.codesets import CodeSets
 from codeserve.config import GatewaySettings
 from codeserve.notes.document import Document, Section, SectionKind
 from codeserve.notes.spans import Span
 from codeserve.reasoning.questions import System
 from codeserve.rules import results
+from codeserve.rules.claim import validate
 from codeserve.rules.gaps import Gap
 from codeserve.tagging.entities import Assertion
 
@@ -157,6 +160,18 @@ class FakeService:
             parents=[CodeName(code="R07", description="Pain in throat and chest")],
             notes={"excludes1": ["epidemic myalgia (B33.0)"]},
         )
+
+
+@dataclass
+class ClaimService(FakeService):
+    """Checks claims with the real edits; codes no note."""
+
+    codesets: CodeSets | None = None
+
+    async def validate(self, request: ValidateRequest, deadline: float = math.inf) -> tuple[ValidateResponse, Spent]:
+        assert self.codesets is not None
+        found = validate(to_claim(request, self.codesets), self.codesets)
+        return ValidateResponse(findings=[to_finding(one) for one in found], tables=[]), Spent({"validate": 0.001})
 
 
 def answer(request: ExtractRequest) -> ExtractResponse:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
-from codeserve.codesets.imports import KINDS, import_table, ledger
+from codeserve.codesets.imports import KINDS, import_table
+from codeserve.codesets.ledger import ledger
 from codeserve.codesets.procedures import Procedures
 from codeserve.codesets.reference import Reference
 from codeserve.errors import InvalidTable
@@ -176,3 +177,88 @@ def test_the_starting_tables_name_codes_that_are_described() -> None:
     fee = reference.fee("20610")
     assert fee is not None
     assert (fee.global_days, fee.payment(False)) == ("000", None)
+
+
+PTP_LINES = ["\t".join(PTP_HEADER), *("\t".join(row) for row in PTP)]
+WHOLE = "\n".join(["CPT only copyright 2025 American Medical Association.", *PTP_LINES]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("cut.txt", WHOLE.encode()[:-9], "cut.txt, line 6: the file ends within a line"),
+        ("utf16.txt", WHOLE.encode("utf-16"), "utf16.txt is neither UTF-8 nor Windows-1252 text, but UTF-16"),
+        ("binary.txt", bytes(range(256)) * 40, "binary.txt is neither UTF-8 nor Windows-1252 text"),
+        ("zip.txt", b"PK\x03\x04" + bytes(200), "zip.txt is a zip archive"),
+        ("zip.csv", b"PK\x03\x04" + bytes(200), "zip.csv is a zip archive"),
+        ("page.txt", b"%PDF-1.7\n", "page.txt is a PDF document"),
+        ("text.xlsx", WHOLE.encode(), "text.xlsx is no whole xlsx file"),
+        ("empty.txt", b"", "empty.txt is empty"),
+        ("header.txt", (PTP_LINES[0] + "\n").encode(), "header.txt: a header and no row behind it"),
+        ("other.txt", b"name\tvalue\na\tb\n", "other.txt has no header"),
+        ("edits_2024.txt", WHOLE.encode(), "edits_2024.txt names the year 2024, the release is for 2026"),
+        ("title.txt", ("Edits of 2024\n" + "\n".join(PTP_LINES) + "\n").encode(), "title.txt names the year 2024"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_place_and_the_old_table_holds(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    take(tmp_path, "ncci-ptp", text(tmp_path / "good.txt", PTP))
+    bad = tmp_path / "folder" / name
+    bad.parent.mkdir()
+    bad.write_bytes(content)
+    assert said in refused(tmp_path, "ncci-ptp", bad)
+    assert len(Reference.load(tmp_path).pairs(["93000", "93005"], MAY)) == 1
+    kept = ledger(tmp_path)[-1]
+    assert kept["outcome"].startswith("refused: ")
+    assert kept["files"] == [name]
+    assert len(kept["sha256"]) == 64
+    assert "folder" not in str(kept)
+
+
+def test_latin_1_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mue.csv").write_bytes(MUE.replace("Anatomic", "Anatomic \u00a9").encode("latin-1"))
+    edit = take(tmp_path, "ncci-mue", tmp_path / "mue.csv").units("20610", MAY)
+    assert edit is not None
+    assert edit.rationale == "Anatomic \u00a9"
+
+
+def test_rows_of_the_licensor_are_left_out_and_counted(tmp_path: Path) -> None:
+    rows = "".join(f"{code},Something of CPT\n" for code in ("99213", "99214", "93000"))
+    (tmp_path / "addendum_2026.csv").write_text(f"code,short_descriptor\n{rows}J1885,Ketorolac per 15 mg\n")
+    found = take(tmp_path, "hcpcs", tmp_path / "addendum_2026.csv").hcpcs("J1885", MAY)
+    assert found is not None
+    assert found.description == "Ketorolac per 15 mg"
+    (kept,) = ledger(tmp_path)
+    assert (kept["read"], kept["rows"]) == (4, 1)
+    assert kept["refused"]["a CPT code: its descriptor belongs to the AMA"]["rows"] == 3
+
+
+def test_an_old_release_of_hcpcs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "HCPC.txt").write_text(record("J1885", "3", "Injection, ketorolac", "20180101") + "\n")
+    assert "the newest row began on 2018-01-01" in refused(tmp_path, "hcpcs", tmp_path / "HCPC.txt")
+
+
+def test_an_import_that_breaks_off_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = text(tmp_path / "good.txt", PTP)
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("codeserve.codesets.imports._write", full)
+    with pytest.raises(OSError, match="no space"):
+        import_table(tmp_path, KINDS["ncci-ptp"], [good], APRIL)
+    assert ledger(tmp_path)[-1]["outcome"] == "failed: OSError"
+
+
+def test_the_same_files_again_take_their_place(tmp_path: Path) -> None:
+    good = text(tmp_path / "good.txt", PTP)
+    for _ in range(2):
+        assert len(take(tmp_path, "ncci-ptp", good).pairs(["93000", "93005"], MAY)) == 1
+    assert len(list((tmp_path / "reference" / "ncci-ptp").iterdir())) == 1
+
+
+def test_a_policy_names_the_region_where_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "lcd.csv").write_text("cpt,article,title,icd,jurisdiction\n93306,A1,Echo,I50.9,JH\n")
+    (policy,) = take(tmp_path, "necessity", tmp_path / "lcd.csv").policies("93306", MAY)
+    assert policy.region == "JH"

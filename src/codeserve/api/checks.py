@@ -19,6 +19,7 @@ OLDEST_AGE = 130
 NPI_PREFIX = "80840"  # "80" health applications, "840" the United States: CMS, NPI check digit calculation
 
 PROCEDURE = re.compile(r"\d{4}[0-9A-Z]|[A-V]\d{4}", re.ASCII)
+WRITTEN = re.compile(r"[A-Za-z0-9]{5}", re.ASCII)
 MODIFIER = re.compile(r"[A-Z0-9]{2}", re.ASCII)
 MODIFIERS = re.compile(r"(?:-[A-Z0-9]{2})*")
 
@@ -77,6 +78,13 @@ def procedure_code(code: str) -> str:
     if not PROCEDURE.fullmatch(plain):
         raise refuse("procedure_code", "Should have the form of a CPT or HCPCS code, like 99213 or J1885")
     return plain
+
+
+def written_procedure(code: str) -> str:
+    """The code as it was written, where it has the length and letters of one: its form is for the edits to say."""
+    if not WRITTEN.fullmatch(code.strip()):
+        raise refuse("procedure_code", "Should be five letters and digits, like 99213 or J1885")
+    return code.strip()
 
 
 def modifier(text: str) -> str:

@@ -21,6 +21,7 @@ DiagnosisCodeText = Annotated[CodeText, AfterValidator(checks.diagnosis_code)]
 BillingCodeText = Annotated[CodeText, AfterValidator(checks.billing_code)]
 WrittenCode = Annotated[CodeText, AfterValidator(checks.written_diagnosis)]
 ProcedureText = Annotated[CodeText, AfterValidator(checks.procedure_code)]
+WrittenProcedure = Annotated[CodeText, AfterValidator(checks.written_procedure)]
 ModifierText = Annotated[str, Field(min_length=2, max_length=2), AfterValidator(checks.modifier)]
 NoteText = Annotated[
     str,

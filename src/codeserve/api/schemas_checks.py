@@ -17,14 +17,16 @@ from codeserve.api.schemas import (
     Models,
     ModifierText,
     NoteText,
-    ProcedureText,
     Request,
     Response,
     WrittenCode,
+    WrittenProcedure,
 )
 
-MOST_CODES = 100  # twelve diagnoses and 50 lines are what a professional claim holds
-MOST_UNITS = 9999
+# What a claim may hold is for the edits to say, with a finding; these bounds only tell a claim from something else.
+MOST_CODES = 5000
+MOST_ON_A_LINE = 50
+MOST_UNITS = 1_000_000
 
 
 class ClaimDiagnosis(Request):
@@ -34,10 +36,12 @@ class ClaimDiagnosis(Request):
 class ClaimProcedure(Request):
     """A line of a claim. `diagnosis_pointers` count from 1, as in item 24E of the CMS-1500."""
 
-    code: ProcedureText
-    modifiers: list[ModifierText] = Field(default_factory=list, max_length=4)
-    units: int = Field(default=1, ge=1, le=MOST_UNITS)
-    diagnosis_pointers: list[Annotated[int, Field(ge=1, le=MOST_CODES)]] = Field(default_factory=list, max_length=4)
+    code: WrittenProcedure
+    modifiers: list[ModifierText] = Field(default_factory=list, max_length=MOST_ON_A_LINE)
+    units: int = Field(default=1, ge=0, le=MOST_UNITS)
+    diagnosis_pointers: list[Annotated[int, Field(ge=0, le=MOST_CODES)]] = Field(
+        default_factory=list, max_length=MOST_ON_A_LINE
+    )
 
 
 class ValidateRequest(Request):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,13 @@ from pathlib import Path
 from codeserve.errors import InvalidTable
 
 XLSX = ".xlsx"
+MARKS = (
+    (b"PK\x03\x04", "a zip archive", "unpack it, and give the text or xlsx file that it holds"),
+    (b"\xff\xfe", "neither UTF-8 nor Windows-1252 text, but UTF-16", "save it as UTF-8 text"),
+    (b"\xfe\xff", "neither UTF-8 nor Windows-1252 text, but UTF-16", "save it as UTF-8 text"),
+    (b"%PDF", "a PDF document", "fetch the text or xlsx file"),
+)
+YEAR = re.compile(r"(?<!\d)20[0-9]{2}(?!\d)")
 SNIFFED = 50  # lines that show which delimiter a file has
 
 
@@ -39,6 +47,16 @@ def sha256(paths: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
+def years(path: Path) -> frozenset[int]:
+    """The years that a text file's name or title line names; a line about copyright names the licensor's."""
+    title = ""
+    if path.suffix.lower() != XLSX:
+        with path.open("rb") as file:
+            title = file.readline(1000).decode("utf-8", errors="replace")
+    told = path.name if "copyright" in title.lower() else f"{path.name} {title}"
+    return frozenset(int(year) for year in YEAR.findall(told))
+
+
 def read_lines(path: Path) -> Iterator[Line]:
     """The rows of a text or xlsx file, empty ones left out. Raises InvalidTable with the place of what is wrong."""
     cells = _sheet(path) if path.suffix.lower() == XLSX else _delimited(path)
@@ -55,6 +73,9 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise InvalidTable(f"{path.name} cannot be read ({type(error).__name__})") from None
+    for mark, what, mend in MARKS:
+        if content.startswith(mark):
+            raise InvalidTable(f"{path.name} is {what}", hint=mend)
     if b"\0" in content[:4096]:
         raise InvalidTable(f"{path.name} is neither UTF-8 nor Windows-1252 text", hint="save it as UTF-8 text")
     try:

@@ -6,26 +6,23 @@ leaves what was in force. Every attempt is a line of imports.jsonl: files, hash,
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from codeserve.artifacts import unfinished
+from codeserve.artifacts import put_in_place, unfinished
 from codeserve.codesets import official
-from codeserve.codesets.files import sha256
+from codeserve.codesets.files import sha256, years
+from codeserve.codesets.ledger import TAKEN, Report, ledger, recorded
 from codeserve.codesets.official import Entry, Refused
 from codeserve.codesets.pairs import Pairs
 from codeserve.codesets.reference import FOLDER, META, ROWS
-from codeserve.errors import CodeserveError, InvalidTable
+from codeserve.errors import InvalidTable
 
-LEDGER = "imports.jsonl"
-EXAMPLES = 3  # of refused rows, a reason
 MOST_REFUSED = 0.05  # a larger share means that the file is of another kind
 LEAST_ROWS = 0.5  # of the version before; fewer look like a cut file
 OLDEST_NEWS_DAYS = 550  # the newest row of a current file began within the year before
@@ -56,25 +53,6 @@ KINDS = {
 }
 
 
-@dataclass(slots=True)
-class Report:
-    """What an import did. `refused` counts rows by reason, `examples` has places of some."""
-
-    table: str
-    files: tuple[str, ...]
-    sha256: str
-    effective: date
-    rows: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-    outcome: str = "taken"
-
-    def refuse(self, row: Refused) -> None:
-        self.refused[row.reason] += 1
-        if len(self.examples.setdefault(row.reason, [])) < EXAMPLES:
-            self.examples[row.reason].append(row.place)
-
-
 def import_table(
     home: Path, kind: Kind, paths: Sequence[Path], effective: date, progress: Callable[[int], None] = lambda _: None
 ) -> Report:
@@ -86,47 +64,54 @@ def import_table(
     if missing:
         raise InvalidTable(f"there is no file {missing}")
     report = Report(kind.name, tuple(path.name for path in paths), sha256(paths), effective)
-    try:
-        entries = _read(kind, paths, report, progress)
-        _check(home, kind, entries, report)
-        _write(home, kind, entries, report)
-    except CodeserveError as error:
-        report.outcome = f"refused: {error.detail}"
-        raise
-    finally:
-        _record(home, report)
+    with recorded(home, report):
+        _check_years(paths, effective)
+        entries, strange = _read(kind, paths, report, progress)
+        _check(home, kind, entries, strange, report, effective)
+        _write(home, kind, entries, report, effective)
     return report
 
 
-def ledger(home: Path) -> list[dict[str, Any]]:
-    """What was imported or refused, oldest first."""
-    path = home / FOLDER / LEDGER
-    return [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
+def _check_years(paths: Sequence[Path], effective: date) -> None:
+    """Raises InvalidTable for a file whose name or title names years, and not that of the release."""
+    for path in paths:
+        named = years(path)
+        if named and effective.year not in named:
+            raise InvalidTable(
+                f"{path.name} names the year {', '.join(map(str, sorted(named)))}, the release is for {effective.year}",
+                hint="give the release's first day with --effective, or the file of that year",
+            )
 
 
-def _read(kind: Kind, paths: Sequence[Path], report: Report, progress: Callable[[int], None]) -> list[Entry]:
+def _read(
+    kind: Kind, paths: Sequence[Path], report: Report, progress: Callable[[int], None]
+) -> tuple[list[Entry], int]:
+    """The rows that were understood, and how many of the others do not belong into such a file at all."""
     entries: list[Entry] = []
+    strange = 0
     for number, found in enumerate(kind.read(paths), 1):
         if isinstance(found, Refused):
-            report.refuse(found)
+            report.refuse(found.place, found.reason)
+            strange += not found.usual
         else:
             entries.append(found)
         if number % 10_000 == 0:
             progress(number)
     report.rows = len(entries)
     progress(report.rows + report.refused.total())
-    return entries
+    return entries, strange
 
 
-def _check(home: Path, kind: Kind, entries: Sequence[Entry], report: Report) -> None:
+def _check(home: Path, kind: Kind, entries: Sequence[Entry], strange: int, report: Report, effective: date) -> None:
     """Raises InvalidTable for files that are of another kind, cut, or of another time than said."""
-    refused = report.refused.total()
-    if not entries or refused > MOST_REFUSED * (len(entries) + refused):
-        reason, places = next(iter(report.examples.items()), ("it holds no row", []))
-        such = ", ".join(places) or "all"
+    hint = "see that the file is the one of this table"
+    if not entries and not report.refused:
+        raise InvalidTable(f"{', '.join(report.files)}: a header and no row behind it", hint=hint)
+    if not entries or strange > MOST_REFUSED * (len(entries) + strange):
+        reason, number = report.refused.most_common(1)[0]
+        such = ", ".join(report.examples[reason])
         raise InvalidTable(
-            f"{refused:,} of {len(entries) + refused:,} rows are refused, such as {such}: {reason}",
-            hint="see that the file is the one of this table",
+            f"{number:,} of {len(entries) + number:,} rows are refused, such as {such}: {reason}", hint=hint
         )
     before = _rows_before(home, kind)
     if len(entries) < LEAST_ROWS * before:
@@ -135,39 +120,37 @@ def _check(home: Path, kind: Kind, entries: Sequence[Entry], report: Report) -> 
             hint="fetch it again, with all its parts",
         )
     newest = max((entry.begins for entry in entries if entry.begins), default=None)
-    if newest and not report.effective - timedelta(days=OLDEST_NEWS_DAYS) <= newest <= report.effective:
+    if newest and not effective - timedelta(days=OLDEST_NEWS_DAYS) <= newest <= effective:
         raise InvalidTable(
-            f"the newest row began on {newest}, which does not fit a release in force from {report.effective}",
+            f"the newest row began on {newest}, which does not fit a release in force from {effective}",
             hint="give the release's first day with --effective",
         )
 
 
 def _rows_before(home: Path, kind: Kind) -> int:
-    taken = (line["rows"] for line in ledger(home) if line["table"] == kind.name and line["outcome"] == "taken")
+    taken = (line["rows"] for line in ledger(home) if line["table"] == kind.name and line["outcome"] == TAKEN)
     return next(iter(reversed(list(taken))), 0)
 
 
-def _write(home: Path, kind: Kind, entries: Sequence[Entry], report: Report) -> None:
+def _write(home: Path, kind: Kind, entries: Sequence[Entry], report: Report, effective: date) -> None:
     parent = home / FOLDER / kind.name
     with unfinished(parent, "import") as folder:
         if kind.name == "ncci-ptp":
             Pairs.make(entry.row for entry in entries).write(folder)
         else:
             (folder / ROWS).write_bytes(orjson.dumps({entry.key: entry.row for entry in entries}))
-        (folder / META).write_bytes(orjson.dumps(_meta(kind, report)))
-        target = parent / f"{report.effective.isoformat()}-{report.sha256[:8]}"
-        if target.exists():
-            shutil.rmtree(target)  # the same files again
-        folder.rename(target)
+        (folder / META).write_bytes(orjson.dumps(_meta(kind, report, effective)))
+        target = parent / f"{effective.isoformat()}-{report.sha256[:8]}"
+        put_in_place(folder, target)
 
 
-def _meta(kind: Kind, report: Report) -> dict[str, Any]:
-    year, quarter = report.effective.year, (report.effective.month - 1) // 3 + 1
+def _meta(kind: Kind, report: Report, effective: date) -> dict[str, Any]:
+    year, quarter = effective.year, (effective.month - 1) // 3 + 1
     version = f"{year}Q{quarter}" if kind.months == 3 else str(year)
     return {
         "version": version,
-        "effective": None if kind.history else report.effective.isoformat(),
-        "until": _last_day(report.effective, kind.months).isoformat(),
+        "effective": None if kind.history else effective.isoformat(),
+        "until": _last_day(effective, kind.months).isoformat(),
         "source": f"{kind.title}, {version}",
         "sha256": report.sha256,
         "rows": report.rows,
@@ -178,20 +161,3 @@ def _last_day(first: date, months: int) -> date:
     """The last day of the quarter or the year that a release of a day belongs to."""
     end = first.month - (first.month - 1) % months + months
     return date(first.year + (end - 1) // 12, (end - 1) % 12 + 1, 1) - timedelta(days=1)
-
-
-def _record(home: Path, report: Report) -> None:
-    folder = home / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    line = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "table": report.table,
-        "files": report.files,
-        "sha256": report.sha256,
-        "effective": report.effective.isoformat(),
-        "rows": report.rows,
-        "refused": {reason: {"rows": n, "such_as": report.examples[reason]} for reason, n in report.refused.items()},
-        "outcome": report.outcome,
-    }
-    with (folder / LEDGER).open("ab") as file:
-        file.write(orjson.dumps(line) + b"\n")

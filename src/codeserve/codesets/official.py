@@ -33,8 +33,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """`usual`: such rows stand in CMS's own files and are no sign of a wrong one."""
+
     place: str
     reason: str
+    usual: bool = False
 
 
 Found = Iterator[Entry | Refused]
@@ -43,6 +46,10 @@ Row = TypeVar("Row")
 
 class _Bad(ValueError):
     """Why a row is refused."""
+
+
+class _LeftOut(_Bad):
+    """Why a row is refused that may well stand in the file."""
 
 
 def pairs(paths: Iterable[Path]) -> Found:
@@ -91,7 +98,7 @@ def add_ons(paths: Iterable[Path]) -> Found:
         if kind is None:
             raise _Bad("the type of add-on code is not 1, 2 or 3")
         if cells["deleted?"] not in ("", "*"):
-            raise _Bad("deleted")
+            raise _LeftOut("deleted")
         primary = cells["primary"].upper()
         named = [primary] if CODE.fullmatch(primary) else []
         if not named and kind != "2":
@@ -133,11 +140,11 @@ def hcpcs(paths: Iterable[Path]) -> Found:
     def read(cells: Mapping[str, str]) -> Entry:
         code = _code(cells["code"])
         if code[0].isdigit():
-            raise _Bad("a CPT code: its descriptor belongs to the AMA")
+            raise _LeftOut("a CPT code: its descriptor belongs to the AMA")
         if not cells["description"]:
             raise _Bad("no description")
         days = {name: _iso(cells[f"{name}?"]) for name in ("effective", "terminated")}
-        return Entry(code, {"description": cells["description"], **days})
+        return Entry(code, {"description": cells["description"], **days}, _day(cells["effective?"]))
 
     fixed = [path for path in listed if path.suffix.lower() == ".txt"]
     tables = [path for path in listed if path not in fixed]
@@ -182,14 +189,19 @@ def cpt(paths: Iterable[Path]) -> Found:
 def necessity(paths: Iterable[Path]) -> Found:
     """Coverage articles: procedure, policy, title, diagnosis (a code or its beginning), one diagnosis a row."""
     wanted = {"code": r"procedure|cpt|hcpcs", "policy": r"policy|article|lcd|ncd", "title": r"title"}
-    wanted |= {"diagnosis": r"diagnosis|icd"}
+    wanted |= {"diagnosis": r"diagnosis|icd", "region?": r"region|state|jurisdiction|contractor"}
 
     def read(cells: Mapping[str, str]) -> Entry:
         if not FORM.fullmatch(cells["diagnosis"].upper()):
             raise _Bad("the diagnosis is no code of ICD-10-CM")
         return Entry(
             _code(cells["code"]),
-            {"policy": cells["policy"], "title": cells["title"], "diagnoses": normalise_code(cells["diagnosis"])},
+            {
+                "policy": cells["policy"],
+                "title": cells["title"],
+                "region": cells["region?"],
+                "diagnoses": normalise_code(cells["diagnosis"]),
+            },
         )
 
     policies: dict[str, dict[str, dict[str, Any]]] = {}
@@ -263,7 +275,7 @@ def _tried(place: str, read: Callable[[Row], Entry], row: Row) -> Entry | Refuse
     try:
         return read(row)
     except _Bad as why:
-        return Refused(place, str(why))
+        return Refused(place, str(why), isinstance(why, _LeftOut))
 
 
 def _code(text: str) -> str:

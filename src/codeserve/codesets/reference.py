@@ -113,13 +113,15 @@ class Fee:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A coverage policy (LCD or NCD article): `diagnoses` are the codes or their beginnings that support a service."""
+    """A coverage policy (LCD or NCD article): `diagnoses` are the codes or their beginnings that support a service.
+    `region`: where it holds, as its file says; "" where it says nothing."""
 
     procedure: str
     policy: str
     title: str
     diagnoses: Sequence[str]
     table: TableInfo
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from codeserve.artifacts import unfinished
+from codeserve.artifacts import put_in_place, unfinished
+from codeserve.codesets.files import sha256
 from codeserve.codesets.icd10cm import Icd10cm, build
+from codeserve.codesets.ledger import Report, recorded
 from codeserve.codesets.reference import FOLDER, TableInfo
 from codeserve.errors import InvalidTable, SetupError
 
@@ -51,6 +53,16 @@ def imported(home: Path | None) -> tuple[Release, ...]:
 def import_release(home: Path, tabular: Path, codes: Path, effective: date) -> Icd10cm:
     """Take the CDC's tabular XML and list of codes as the release from `effective` on. Raises InvalidTable; then
     what was there stays."""
+    if missing := next((path for path in (tabular, codes) if not path.is_file()), None):
+        raise InvalidTable(f"there is no file {missing}")
+    report = Report(NAME, (tabular.name, codes.name), sha256((tabular, codes)), effective)
+    with recorded(home, report):
+        made = _import(home, tabular, codes, effective)
+        report.rows = sum(1 for _ in made.billable_codes())
+    return made
+
+
+def _import(home: Path, tabular: Path, codes: Path, effective: date) -> Icd10cm:
     if (effective.month, effective.day) not in ((4, 1), (10, 1)):
         raise InvalidTable("a release of ICD-10-CM begins on 1 April or 1 October", hint="give --effective")
     target = home / FOLDER / NAME / f"{effective:%Y-%m}"
@@ -62,8 +74,7 @@ def import_release(home: Path, tabular: Path, codes: Path, effective: date) -> I
             shutil.copy(codes, source / "codes.txt")
             made = _built(folder, source, target.name)
             shutil.rmtree(source)
-            shutil.rmtree(target, ignore_errors=True)
-            folder.rename(target)
+            put_in_place(folder, target)
             return made
     except OSError as error:
         raise InvalidTable(f"the files cannot be read ({type(error).__name__})") from None

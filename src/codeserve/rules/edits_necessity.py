@@ -33,7 +33,7 @@ def _policies(line: Procedure, pointed: Sequence[str], policies: Sequence[Policy
         yield say(
             "necessity-policy",
             (line.code, *pointed),
-            policy=policy.policy,
+            policy=f"{policy.policy} for {policy.region}" if policy.region else policy.policy,
             title=policy.title,
             table=policy.table.source,
         )
