@@ -260,11 +260,24 @@ def import_official(name: str, files: list[Path], effective: datetime, console: 
             home(), KINDS[name], files, effective.date(), lambda done: bars.update(task, completed=done)
         )
     console.print(f"{report.rows:,} rows in force from {effective:%Y-%m-%d}", highlight=False)
+    if name in ("hcpcs", "cpt"):
+        _index_imported(console)
     if report.refused:
         table = Table("refused because", "rows", "such as")
         for reason, number in report.refused.most_common():
             table.add_row(reason, f"{number:,}", "\n".join(report.examples[reason]))
         console.print(table)
+
+
+def _index_imported(console: Console) -> None:
+    """So that the next start of the service need not."""
+    from codeserve.codesets.imported import extended
+    from codeserve.codesets.procedures import Procedures
+    from codeserve.codesets.reference import Reference
+    from codeserve.deployments.retrieval import imported_index
+
+    with console.status("Indexing the descriptions …"):
+        imported_index(extended(Procedures.load(), Reference.load(home())))
 
 
 def import_icd10cm(tabular: Path, codes: Path, effective: datetime, console: Console) -> None:

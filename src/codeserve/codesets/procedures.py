@@ -38,7 +38,8 @@ _HCPCS = re.compile(r"[A-V]\d{4}")
 
 @dataclass(frozen=True, slots=True)
 class ProcedureCode:
-    """`terms`: what clinicians write, lower case. `needs`: what the note must say to choose or bill it (NEEDS)."""
+    """`terms`: what clinicians write, lower case. `needs`: what the note must say to choose or bill it (NEEDS).
+    `imported`: an official release describes it, not this project's own table (codesets/imported.py)."""
 
     code: str
     system: System
@@ -47,6 +48,7 @@ class ProcedureCode:
     kind: str
     needs: frozenset[str] = frozenset()
     note: str = ""
+    imported: bool = False
 
 
 class Procedures:
@@ -83,8 +85,11 @@ class Procedures:
         return tuple(self._by_code.values())
 
     def documents(self) -> Iterator[tuple[ProcedureCode, tuple[str, ...]]]:
-        """Each code with the texts to index: its description and its terms."""
-        return ((row, (row.description, *row.terms)) for row in self._by_code.values())
+        """Each code of this project's own with the texts to index: its description and its terms."""
+        return ((row, (row.description, *row.terms)) for row in self._by_code.values() if not row.imported)
+
+    def imported(self) -> tuple[ProcedureCode, ...]:
+        return tuple(row for row in self._by_code.values() if row.imported)
 
 
 def _parse(name: str, text: str) -> Iterator[tuple[int, ProcedureCode]]:

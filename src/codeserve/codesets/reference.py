@@ -151,6 +151,11 @@ class Reference:
         version = self._in_force(name, day)
         return version.info if version else None
 
+    def version(self, name: str) -> str:
+        """Of the newest imported table of a name; "" where none was imported."""
+        table = self.table(name, None)
+        return table.version if table and table.version != STARTER else ""
+
     @property
     def tables(self) -> tuple[TableInfo, ...]:
         return tuple(version.info for versions in self._versions.values() for version in versions)
@@ -183,6 +188,17 @@ class Reference:
     def cpt(self, code: str, day: date | None = None) -> Descriptor | None:
         """The AMA's descriptor, where a licensed file was imported."""
         return self._descriptor("cpt", code, day)
+
+    def descriptors(self, name: str) -> Iterator[Descriptor]:
+        """All codes of the newest imported version of "hcpcs" or "cpt" that are in force on its first day."""
+        version = self._in_force(name, None)
+        if version is None:
+            return
+        for code, row in version.rows.items():
+            one = Descriptor(code, row["description"], _day(row["effective"]), _day(row["terminated"]), version.info)
+            begins = version.info.effective
+            if one.terminated is None or begins is None or one.terminated >= begins:
+                yield one
 
     def _descriptor(self, name: str, code: str, day: date | None) -> Descriptor | None:
         return self._row(

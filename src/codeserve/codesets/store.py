@@ -10,10 +10,13 @@ from pathlib import Path
 from codeserve.codesets import concepts, icd10cm, releases
 from codeserve.codesets.concepts import Concepts
 from codeserve.codesets.icd10cm import Icd10cm
+from codeserve.codesets.imported import extended
 from codeserve.codesets.procedures import Procedures
 from codeserve.codesets.reference import NAMES, Reference, TableInfo
 from codeserve.codesets.releases import Release
 from codeserve.reasoning.questions import System
+
+ANSWERING = ("hcpcs", "cpt", "fee-schedule")  # imported tables that show in the answer about a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,9 @@ class CodeSets:
     def load(cls, folder: Path, home: Path | None = None) -> CodeSets:
         """Read what `build` wrote into `folder`, and what was imported under `home`; SetupError when it did not.
         Takes under a second."""
-        icd = Icd10cm.load(folder)
-        return cls(icd, Concepts.load(icd, folder), Procedures.load(), Reference.load(home), releases.imported(home))
+        icd, reference = Icd10cm.load(folder), Reference.load(home)
+        procedures = extended(Procedures.load(), reference)
+        return cls(icd, Concepts.load(icd, folder), procedures, reference, releases.imported(home))
 
     def icd_on(self, day: date | None) -> Icd10cm | None:
         """The release of ICD-10-CM in force on a day of service, `icd` where none is told; None where none is there."""
@@ -64,6 +68,7 @@ class CodeSets:
         return {
             "icd10cm": f"{self.icd.version}+{self.icd.sha256[:12]}",
             "procedures": self.procedures.sha256[:12],
+            **{name: self.reference.version(name) for name in ANSWERING if self.reference.version(name)},
         }
 
     def describe(self, code: str) -> CodeInfo | None:

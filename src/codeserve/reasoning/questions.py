@@ -36,8 +36,8 @@ class Candidate:
     """A code, or a concept whose side and 7th character the rules fill in later, that retrieval offers.
 
     `score` in [0, 1], 1 for the best possible match; `sources` says who offered it, in order of trust:
-    "lexicon" (the term's own code), "bm25", "dense". `certain`: the lexicon states this code for this very term
-    and nothing in the question speaks against it.
+    "lexicon" (the term's own code), "bm25", "dense", "imported" (an official release's). `certain`: the lexicon states
+    this code for this very term and nothing in the question speaks against it.
     """
 
     code: str

@@ -28,6 +28,11 @@ def procedure_entries(procedures: Procedures) -> list[Entry]:
     return [Entry(row.code, tuple(dict.fromkeys(texts))) for row, texts in procedures.documents()]
 
 
+def imported_entries(procedures: Procedures) -> list[Entry]:
+    """One entry a code that an official release describes, in its order."""
+    return [Entry(row.code, tuple(dict.fromkeys((row.description, *row.terms)))) for row in procedures.imported()]
+
+
 def plain(title: str) -> str:
     """A title without what clinicians do not say."""
     said = title

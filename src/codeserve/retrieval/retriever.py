@@ -27,6 +27,8 @@ DETAIL = 0.25  # a word of the details, against one of the term
 COSINE_FLOOR = 0.2  # a cosine below says nothing
 LEXICON_FLOOR = 0.9  # the score of a lexicon's code that is not certain
 IMPORTED_FLOOR = 0.8  # and of one that only an imported alphabetical index offers
+SEVERAL_FLOOR = 0.5  # and of one of several imported codes of that name
+BEYOND = 0.45  # a score among imported procedure codes, against one among this project's own
 NEAR = 0.55  # the cosine from which "dense" counts as a source
 # What a service still needs although its code is settled by its name.
 SETTLED = frozenset({"side", "units"})
@@ -85,6 +87,7 @@ class _Named:
     description: str
     settled: bool
     terms: tuple[str, ...]
+    imported: bool = False
 
 
 class Retriever:
@@ -98,11 +101,15 @@ class Retriever:
         concepts: Concepts,
         codes: Procedures,
         encode: Encoder | None = None,
+        imported: Index | None = None,
     ) -> None:
+        """`imported`: the index of the procedure codes that an official release added, by words alone."""
         titles = {concept.key: concept.description for concept in concepts.all()}
         self._diagnoses = Shelf(diagnoses, titles)
         services = {row.code: row.description for row in codes.all()}
-        self._procedures = Shelf(procedures, services, {row.code: row.system for row in codes.all()})
+        systems = {row.code: row.system for row in codes.all()}
+        self._procedures = Shelf(procedures, services, systems)
+        self._imported = Shelf(imported, services, systems) if imported else None
         self._lexicon = lexicon
         self._services = Lexicon([Row(term, row.code) for row in codes.all() for term in row.terms])
         self._concepts = concepts
@@ -122,8 +129,16 @@ class Retriever:
         for place, question in enumerate(questions):
             shelf = self._diagnoses if question.system is System.ICD10CM else self._procedures
             cosine = None if vectors is None else shelf.index.dense(vectors[place])
-            found.append(_merge(self._known(question), shelf.highest(question, cosine, limit), limit))
+            offered = [*shelf.highest(question, cosine, limit), *self._beyond(question, limit)]
+            found.append(_merge(self._known(question), offered, limit))
         return found
+
+    def _beyond(self, question: Question, limit: int) -> list[Candidate]:
+        """What an imported release offers for a service, behind what this project's own table does."""
+        if self._imported is None or question.system is System.ICD10CM:
+            return []
+        found = self._imported.highest(question, None, limit)
+        return [replace(one, score=round(one.score * BEYOND, 4), sources=("imported",)) for one in found]
 
     def _known(self, question: Question) -> list[Candidate]:
         """The codes of the term with a detail, where the lexicon knows that, then those of the term alone."""
@@ -133,7 +148,7 @@ class Retriever:
         known: dict[str, Candidate] = {}
         for one, hit in named:
             certain = sole and hit.certain and one.settled and _agrees(question, one, hit)
-            score = 1.0 if certain else IMPORTED_FLOOR if hit.imported else LEXICON_FLOOR
+            score = 1.0 if certain else _floor(one, hit, sole)
             known.setdefault(one.code, Candidate(one.code, one.system, one.description, score, ("lexicon",), certain))
         return list(known.values())
 
@@ -154,7 +169,17 @@ class Retriever:
             concepts = self._concepts.by_stem(code)
             return [_Named(c.key, system, c.description, True, c.inclusion_terms) for c in concepts]
         row = self._codes.get(code)
-        return [_Named(row.code, row.system, row.description, row.needs <= SETTLED, row.terms)] if row else []
+        if row is None:
+            return []
+        settled = row.needs <= SETTLED and not row.imported
+        return [_Named(row.code, row.system, row.description, settled, row.terms, row.imported)]
+
+
+def _floor(one: _Named, hit: LexiconHit, sole: bool) -> float:
+    """The score of a code that its name offers without being certain."""
+    if one.imported:
+        return IMPORTED_FLOOR if sole else SEVERAL_FLOOR
+    return IMPORTED_FLOOR if hit.imported else LEXICON_FLOOR
 
 
 def _merge(known: Sequence[Candidate], found: Sequence[Candidate], limit: int) -> tuple[Candidate, ...]:
