@@ -78,9 +78,9 @@ def test_a_target_that_is_never_reached(tmp_path: Path) -> None:
 
 
 def test_no_room_for_those_who_wait(tmp_path: Path) -> None:
-    config = changed(CPU, "Gateway", max_ongoing_requests=64 + 32 + 32 + 8)
+    config = changed(CPU, "Gateway", max_ongoing_requests=64 + 64 + 64 + 8)
     assert errors(tmp_path, config) == []
-    waiting = with_gateway(config, admission={"max_waiting": 33, "max_waiting_batch": 32})
+    waiting = with_gateway(config, admission={"max_waiting": 65, "max_waiting_batch": 64})
     assert errors(tmp_path, waiting) == ["deployments.Gateway.max_ongoing_requests"]
 
 

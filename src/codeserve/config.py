@@ -105,12 +105,12 @@ class KeyLimits(Settings):
 
 
 class AdmissionSettings(Settings):
-    """Of one gateway replica, beside `max_in_flight`. `max_waiting` and `max_waiting_batch`: how many wait for a slot
-    in each class; `batch_share`: the share of the slots that batch requests may hold; `keys`: limits by the name of an
-    API key, `default` those of any other."""
+    """Of one gateway replica, beside `max_in_flight`. `max_waiting` and `max_waiting_batch`: places in the line of each
+    class (one key alone takes half of them); `batch_share`: the share of the slots that batch requests may hold;
+    `keys`: limits by the name of an API key, `default` those of any other."""
 
-    max_waiting: int = Field(32, ge=0)
-    max_waiting_batch: int = Field(32, ge=0)
+    max_waiting: int = Field(64, ge=0)
+    max_waiting_batch: int = Field(64, ge=0)
     batch_share: float = Field(0.75, gt=0, le=1)
     default: KeyLimits = KeyLimits()
     keys: dict[str, KeyLimits] = {}

@@ -34,7 +34,7 @@ def refused(gate: Gate, key: str, priority: Any = "interactive") -> str:
 
 
 def test_the_slots_then_the_line_then_nothing() -> None:
-    gate = make_gate()
+    gate = make_gate(line=4)
     tickets = [gate.arrive("a", "interactive") for _ in range(4)]
     assert [ticket.state for ticket in tickets] == ["inside", "inside", "waiting", "waiting"]
     assert refused(gate, "a") == "full"
@@ -43,11 +43,13 @@ def test_the_slots_then_the_line_then_nothing() -> None:
     assert (gate.inside, gate.waiting("interactive")) == (2, 1)
 
 
-def test_whoever_floods_the_line_pushes_out_its_own() -> None:
-    gate = make_gate()
+def test_whoever_floods_the_line_leaves_half_of_it() -> None:
+    gate = make_gate(line=4)
     noisy = [gate.arrive("noisy", "interactive") for _ in range(4)]
+    assert refused(gate, "noisy") == "full"
     quiet = gate.arrive("quiet", "interactive")
-    assert [ticket.state for ticket in (noisy[2], noisy[3], quiet)] == ["waiting", "refused", "waiting"]
+    assert refused(gate, "quiet") == "full"
+    assert gate.arrive("third", "interactive").state == "waiting"
     gate.leave(noisy[0])
     assert quiet.state == "inside", "it holds fewer slots"
     assert noisy[2].state == "waiting"
@@ -215,28 +217,23 @@ def test_one_who_stops_waiting_takes_no_place() -> None:
     asyncio.run(main())
 
 
-def test_one_who_is_pushed_out_is_refused_and_counted() -> None:
-    door, reasons = admission(max_in_flight=1, admission={"max_waiting": 1})
+def test_one_who_is_refused_is_counted_and_told_at_once() -> None:
+    door, reasons = admission(max_in_flight=1, admission={"max_waiting": 2})
 
     async def main() -> None:
-        async def come(key: str) -> str:
-            try:
-                async with door.enter(key):
-                    return "answered"
-            except Overloaded:
-                return "refused"
+        async def come(key: str) -> None:
+            async with door.enter(key):
+                pass
 
         async with door.enter("noisy"):
-            come_noisy = asyncio.create_task(come("noisy"))
+            waiting = [asyncio.create_task(come(key)) for key in ("noisy", "quiet")]
             await asyncio.sleep(0)
-            assert await come("noisy") == "refused"
-            come_quiet = asyncio.create_task(come("quiet"))
-            await asyncio.sleep(0)
-            assert await come_noisy == "refused"
-        assert await come_quiet == "answered"
+            with pytest.raises(Overloaded):
+                await come("noisy")
+        await asyncio.gather(*waiting)
 
     asyncio.run(main())
-    assert reasons == ["full", "pushed-out"]
+    assert reasons == ["full"]
 
 
 def test_a_key_has_a_class_of_its_own() -> None:

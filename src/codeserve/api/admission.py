@@ -5,8 +5,9 @@ Plain state and a clock that is handed in; `Admission` at the end is its one asy
 - A key that asks faster than its rate is turned away (token bucket).
 - A free slot goes to the oldest waiter of the key that holds the fewest slots for its weight; interactive ones first.
   Batch requests never hold more than `batch_slots`, so that interactive ones need not wait for them all.
-- The line of each class is short. When it is full, the key with the most slots and waiters for its weight loses its
-  newest waiter: whoever floods the line pushes out its own.
+- The line of each class is short, and a key may have as many waiters in it as places are free, times its weight: alone
+  it fills half of the line, two a third each. So there is room for one key more, and whoever is refused is told at
+  once (dynamic thresholds, Choudhury and Hahne 1998).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from codeserve.config import GatewaySettings, KeyLimits, PriorityName
 from codeserve.errors import Overloaded
 
 Clock = Callable[[], float]
-Reason = Literal["rate", "full", "pushed-out"]
-State = Literal["waiting", "inside", "refused", "gone"]
+Reason = Literal["rate", "full"]
+State = Literal["waiting", "inside", "gone"]
 PRIORITIES: tuple[PriorityName, ...] = get_args(PriorityName)
 SMOOTHING = 0.1
 MAX_RETRY_AFTER_S = 60
@@ -53,7 +54,7 @@ class Bucket:
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One request's place. `changed` is called once, when a waiter is let in or pushed out."""
+    """One request's place. `changed` is called when a waiter is let in."""
 
     key: str
     priority: PriorityName
@@ -80,6 +81,9 @@ class Line:
 
     def __len__(self) -> int:
         return sum(map(len, self.waiters.values()))
+
+    def takes(self, key: str, weight: float) -> bool:
+        return len(self.waiters.get(key, ())) < weight * (self.most - len(self))
 
     def add(self, ticket: Ticket) -> None:
         self.waiters.setdefault(ticket.key, deque()).append(ticket)
@@ -129,9 +133,9 @@ class Gate:
         if self._free(priority) and not line:
             self._let_in(ticket)
             return ticket
+        if not line.takes(key, self._limits(key).weight):
+            raise Refused("full", self.retry_after())
         line.add(ticket)
-        if len(line) > line.most:
-            self._push_out(line, ticket)
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
@@ -179,18 +183,6 @@ class Gate:
                 self._let_in(ticket)
                 ticket.changed()
 
-    def _push_out(self, line: Line, arrived: Ticket) -> None:
-        # Among equals the one who has just come, so that nobody who waits is pushed out for its like.
-        def crowd(key: str) -> tuple[float, bool]:
-            return (self._held[key] + len(line.waiters[key])) / self._limits(key).weight, key == arrived.key
-
-        pushed = line.waiters[max(line.waiters, key=crowd)][-1]
-        line.remove(pushed)
-        pushed.state = "refused"
-        if pushed is arrived:
-            raise Refused("full", self.retry_after())
-        pushed.changed()
-
 
 class Admission:
     """The gate for coroutines. `refused` is told the reason of each refusal."""
@@ -222,8 +214,6 @@ class Admission:
         try:
             if ticket.state == "waiting":
                 await self._wait(ticket)
-            if ticket.state == "refused":
-                raise self._overloaded(Refused("pushed-out", self.gate.retry_after()))
             yield
         finally:
             self.gate.leave(ticket)

@@ -1,0 +1,337 @@
+#!/usr/bin/env python
+"""What the gateway does when there is too much to do: the real proxy and gateway before stub models of known capacity.
+
+    python benchmarks/overload.py --seconds 60 --out runs/overload.json
+
+Open-loop Poisson arrivals over loopback, at several times the capacity of the stub. The load generator shares the
+cores; above some 300 requests a second it is what limits. Answers count as good within `SLO` times the stub's time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import math
+import os
+import platform
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import ray
+from ray import serve
+from rich.console import Console
+from rich.table import Table
+
+from codeserve.api.app import create_app
+from codeserve.api.auth import ENVIRONMENT, create_key
+from codeserve.api.metrics import Metrics
+from codeserve.api.schemas_checks import ValidateRequest, ValidateResponse
+from codeserve.config import GatewaySettings
+from codeserve.deadlines import within
+from codeserve.deployments.gateway import Stages
+from codeserve.pipeline import Timings
+from codeserve.tagging.entities import Chunk
+
+APP = "overload"
+SLOTS = 8
+SERVICE_S = 0.4
+CAPACITY = SLOTS / SERVICE_S
+SLO = 4
+TIMES = 10  # the overload
+KEYS = ("noisy", "quiet")
+BODY = {"text": "Assessment: gout. " * 100, "diagnosis_codes": [{"code": "M10.9"}]}
+console = Console()
+
+
+@serve.deployment(name="EntityTagger", max_ongoing_requests=64, ray_actor_options={"num_cpus": 0.1})
+class StubTagger:
+    async def tag(self, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple]:
+        return [() for _ in chunks]
+
+
+@serve.deployment(name="Reasoner", max_ongoing_requests=64, ray_actor_options={"num_cpus": 0.1})
+class StubReasoner:
+    """`SLOTS` notes at once, `SERVICE_S` each."""
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(SLOTS)
+        self._counts = Counter(begun=0, done=0, cancelled=0)
+
+    async def answer(self, questions: Sequence[Any], quick: bool, seconds: float) -> tuple:
+        self._counts["begun"] += 1
+        try:
+            async with within(seconds, "the reasoner"), self._slots:
+                await asyncio.sleep(SERVICE_S)
+        except BaseException:
+            self._counts["cancelled"] += 1
+            raise
+        self._counts["done"] += 1
+        return ()
+
+    async def counts(self) -> dict[str, int]:
+        return dict(self._counts)
+
+
+class StubService:
+    """One call to each stage, as a note makes them."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+
+    async def validate(self, request: ValidateRequest, deadline: float) -> tuple[ValidateResponse, Timings]:
+        await self._stages.tag(request.text or "", [Chunk((1,), ())], deadline)
+        await self._stages.reason([None], deadline)
+        return ValidateResponse(findings=[], tables=[]), Timings()
+
+
+@serve.deployment(name="Gateway", max_ongoing_requests=256, ray_actor_options={"num_cpus": 0.1})
+@serve.ingress()
+class StubGateway:
+    def __init__(self, tagger: Any, reasoner: Any) -> None:
+        self._metrics = Metrics()
+        self._service = StubService(Stages(tagger, reasoner, self._metrics.retried))
+
+    def __serve_build_asgi_app__(self) -> Any:
+        settings = GatewaySettings(max_in_flight=SLOTS, admission={"max_waiting": 16, "max_waiting_batch": 16})
+        return create_app(self._service, settings, metrics=self._metrics, echo_request_id=False)
+
+
+class Seen:
+    """What clients saw: (sent at, seconds, status)."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[float, float, int]] = []
+
+    def add(self, begun: float, status: int) -> None:
+        self.calls.append((begun, time.perf_counter() - begun, status))
+
+    def good(self, until: float = math.inf) -> int:
+        """Answers in time; `until` counts those alone that were there so many seconds after the first was sent."""
+        first = min(begun for begun, *_ in self.calls)
+        return sum(
+            status == 200 and took <= SLO * SERVICE_S and begun + took <= first + until
+            for begun, took, status in self.calls
+        )
+
+    def took(self, status: int) -> list[float]:
+        return sorted(took for _, took, said in self.calls if said == status)
+
+    def summary(self, seconds: float) -> dict[str, Any]:
+        refused, answered = self.took(429), self.took(200)
+        return {
+            "sent": len(self.calls),
+            "statuses": dict(sorted(Counter(status for _, _, status in self.calls).items())),
+            "good_per_s": round(self.good(seconds) / seconds, 2),
+            "answered_ms": percentiles(answered),
+            "refused_ms": percentiles(refused),
+        }
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    return {
+        name: round(values[min(len(values) - 1, int(q * len(values)))] * 1000, 1) for name, q in at.items() if values
+    }
+
+
+class Load:
+    def __init__(self, url: str, secrets: dict[str, str], seed: int = 0) -> None:
+        self._url, self._secrets = url, secrets
+        self._random = random.Random(seed)
+
+    async def __aenter__(self) -> Load:
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def one(self, seen: Seen, key: str = "quiet", leave_after: float | None = None, **headers: str) -> None:
+        begun = time.perf_counter()
+        headers["Authorization"] = f"Bearer {self._secrets[key]}"
+        timeout = aiohttp.ClientTimeout(total=leave_after or 120)
+        try:
+            async with self._http.post(self._url, json=BODY, headers=headers, timeout=timeout) as answer:
+                await answer.read()
+                seen.add(begun, answer.status)
+        except TimeoutError:
+            seen.add(begun, 499)
+        except aiohttp.ClientError:
+            seen.add(begun, 0)
+
+    async def offer(self, rate: float, seconds: float, key: str = "quiet", **headers: str) -> Seen:
+        """Poisson arrivals at `rate` a second; returns when all are answered."""
+        seen, calls = Seen(), []
+        at = begun = time.perf_counter()
+        while (at := at + self._random.expovariate(rate)) < begun + seconds:
+            await asyncio.sleep(max(0.0, at - time.perf_counter()))
+            calls.append(asyncio.ensure_future(self.one(seen, key, **headers)))
+        await asyncio.gather(*calls)
+        return seen
+
+    async def saturate(self, clients: int, seconds: float) -> Seen:
+        """Closed loop: as many as fit, one after the other."""
+        seen, until = Seen(), time.perf_counter() + seconds
+
+        async def client() -> None:
+            while time.perf_counter() < until:
+                await self.one(seen)
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+        return seen
+
+    async def recover(self) -> float:
+        """Seconds until three requests in a row take no longer than an idle server needs, and half as much again."""
+        begun, quick = time.perf_counter(), 0
+        while quick < 3 and time.perf_counter() - begun < 30:
+            seen = Seen()
+            await self.one(seen)
+            _, took, status = seen.calls[0]
+            quick = quick + 1 if status == 200 and took <= 1.5 * SERVICE_S else 0
+        return time.perf_counter() - begun
+
+    async def hang_up(self, rate: float, seconds: float, share: float) -> tuple[Seen, Seen]:
+        """Those who stay, and those who leave when half of their time is over."""
+        stayed, left, calls = Seen(), Seen(), []
+        at = begun = time.perf_counter()
+        while (at := at + self._random.expovariate(rate)) < begun + seconds:
+            await asyncio.sleep(max(0.0, at - time.perf_counter()))
+            leaving = self._random.random() < share
+            one = self.one(left, leave_after=SERVICE_S / 2) if leaving else self.one(stayed)
+            calls.append(asyncio.ensure_future(one))
+        await asyncio.gather(*calls)
+        return stayed, left
+
+
+def resident() -> dict[str, float]:
+    """MiB of the gateway and the proxy."""
+    found: dict[str, float] = {}
+    for child in psutil.Process().children(recursive=True):
+        name = " ".join(child.cmdline())
+        for kind in ("Gateway", "ProxyActor"):
+            if kind in name:
+                found[kind] = round(child.memory_info().rss / 2**20, 1)
+    return found
+
+
+def counts() -> dict[str, int]:
+    return serve.get_deployment_handle("Reasoner", APP).counts.remote().result(timeout_s=30)
+
+
+async def scenarios(url: str, secrets: dict[str, str], seconds: float) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    async with Load(url, secrets) as load:
+        await load.offer(CAPACITY / 2, 3)  # warm-up
+        result["idle"] = (await load.offer(2, seconds / 4)).summary(seconds / 4)
+        # As many clients as there are slots and places in line keep every slot busy.
+        full = (await load.saturate(SLOTS + 8, seconds)).summary(seconds)
+        result["saturated"] = full
+
+        before = resident()
+        flood = (await load.offer(TIMES * CAPACITY, seconds)).summary(seconds)
+        result["overload"] = {
+            **flood,
+            "times_capacity": TIMES,
+            "goodput_of_capacity": round(flood["good_per_s"] / CAPACITY, 3),
+            "goodput_of_saturated": round(flood["good_per_s"] / full["good_per_s"], 3),
+            "recovered_s": round(await load.recover(), 2),
+            "resident_mib": {"before": before, "after": resident()},
+        }
+
+        share = CAPACITY / 4  # half of what is fair beside one other key
+        alone = await load.offer(share, seconds)
+        quiet, noisy = await asyncio.gather(load.offer(share, seconds), load.offer(TIMES * CAPACITY, seconds, "noisy"))
+        result["two_keys"] = {
+            "quiet_alone": alone.summary(seconds),
+            "quiet_beside_noisy": quiet.summary(seconds),
+            "noisy": noisy.summary(seconds),
+            "quiet_answered_of_sent": round(quiet.good() / len(quiet.calls), 3),
+        }
+
+        interactive, batch = await asyncio.gather(
+            load.offer(share, seconds),
+            load.offer(TIMES * CAPACITY / 2, seconds, "noisy", **{"X-Priority": "batch"}),
+        )
+        result["batch_flood"] = {"interactive": interactive.summary(seconds), "batch": batch.summary(seconds)}
+
+        counted = await asyncio.to_thread(counts)
+        stayed, left = await load.hang_up(0.9 * CAPACITY, seconds, 0.3)
+        await asyncio.sleep(1)
+        after = {name: n - counted[name] for name, n in (await asyncio.to_thread(counts)).items()}
+        result["hang_up"] = {"stayed": stayed.summary(seconds), "left": left.summary(seconds), "stage": after}
+    return result
+
+
+def start() -> tuple[str, dict[str, str]]:
+    made = {name: create_key(name) for name in KEYS}
+    os.environ[ENVIRONMENT] = ",".join(line for _, line in made.values())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    logging_config = {"enable_access_log": False}
+    stages = StubTagger.bind(), StubReasoner.bind()
+    serve.run(StubGateway.bind(*stages), name=APP, route_prefix="/", logging_config=logging_config)
+    return f"http://127.0.0.1:{port}/v1/validate-codes", {name: secret for name, (secret, _) in made.items()}
+
+
+def show(result: dict[str, Any]) -> None:
+    table = Table("scenario", "sent", "statuses", "good/s", "answered p50/p99 ms", "refused p99/max ms")
+
+    def rows(name: str, part: dict[str, Any]) -> None:
+        if "sent" in part:
+            answered, refused = part["answered_ms"], part["refused_ms"]
+            table.add_row(
+                name,
+                str(part["sent"]),
+                str(part["statuses"]),
+                str(part["good_per_s"]),
+                f"{answered.get('p50', '')} / {answered.get('p99', '')}",
+                f"{refused.get('p99', '')} / {refused.get('max', '')}",
+            )
+        for key, value in part.items():
+            if isinstance(value, dict) and key not in ("statuses", "answered_ms", "refused_ms"):
+                rows(f"{name} {key}".strip(), value)
+
+    rows("", result)
+    console.print(table)
+    told = result["overload"]
+    console.print(
+        f"At {TIMES} times the capacity of {CAPACITY:g}/s: goodput {told['goodput_of_capacity']} of it, recovered in "
+        f"{told['recovered_s']} s, resident MiB {told['resident_mib']}; stage at the end {result['hang_up']['stage']}"
+    )
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--seconds", type=float, default=20, help="of each scenario")
+    options.add_argument("--out", type=Path, help="JSON")
+    told = options.parse_args()
+    try:
+        url, secrets = start()
+        with console.status(f"Six scenarios of {told.seconds:g} s each …"):
+            result = asyncio.run(scenarios(url, secrets, told.seconds))
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+    result["machine"] = {"cores": os.cpu_count(), "machine": platform.machine(), "when": datetime.now().isoformat()}
+    result["settings"] = {"slots": SLOTS, "service_s": SERVICE_S, "capacity_per_s": CAPACITY, "seconds": told.seconds}
+    show(result)
+    if told.out:
+        told.out.parent.mkdir(parents=True, exist_ok=True)
+        told.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
