@@ -17,10 +17,12 @@ import math
 import os
 import platform
 import random
+import re
 import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ import aiohttp
 import psutil
 import ray
 from ray import serve
+from ray.exceptions import RayActorError
 from rich.console import Console
 from rich.table import Table
 
@@ -44,7 +47,7 @@ from codeserve.tagging.entities import Chunk
 
 APP = "overload"
 SLOTS = 8
-SERVICE_S = 0.4
+SERVICE_S = 0.8
 CAPACITY = SLOTS / SERVICE_S
 SLO = 4
 TIMES = 10  # the overload
@@ -59,27 +62,40 @@ class StubTagger:
         return [() for _ in chunks]
 
 
-@serve.deployment(name="Reasoner", max_ongoing_requests=64, ray_actor_options={"num_cpus": 0.1})
-class StubReasoner:
-    """`SLOTS` notes at once, `SERVICE_S` each."""
+@ray.remote(num_cpus=0)
+class Tally:
+    """What all replicas of the stub have begun, done, and been stopped in."""
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(SLOTS)
         self._counts = Counter(begun=0, done=0, cancelled=0)
 
+    def add(self, what: str) -> None:
+        self._counts[what] += 1
+
+    def counts(self) -> dict[str, int]:
+        return dict(self._counts)
+
+
+@serve.deployment(name="Reasoner", num_replicas=2, max_ongoing_requests=64, ray_actor_options={"num_cpus": 0.1})
+class StubReasoner:
+    """`SERVICE_S` a note; how many at once is the gateway's to limit."""
+
+    def __init__(self, tally: Any) -> None:
+        self._tally = tally
+
     async def answer(self, questions: Sequence[Any], quick: bool, seconds: float) -> tuple:
-        self._counts["begun"] += 1
+        self._tally.add.remote("begun")
         try:
-            async with within(seconds, "the reasoner"), self._slots:
+            async with within(seconds, "the reasoner"):
                 await asyncio.sleep(SERVICE_S)
         except BaseException:
-            self._counts["cancelled"] += 1
+            self._tally.add.remote("cancelled")
             raise
-        self._counts["done"] += 1
+        self._tally.add.remote("done")
         return ()
 
-    async def counts(self) -> dict[str, int]:
-        return dict(self._counts)
+    async def die(self) -> None:
+        os._exit(1)
 
 
 class StubService:
@@ -224,15 +240,23 @@ def resident() -> dict[str, float]:
     return found
 
 
-def counts() -> dict[str, int]:
-    return serve.get_deployment_handle("Reasoner", APP).counts.remote().result(timeout_s=30)
+def kill_a_replica() -> None:
+    with suppress(RayActorError):
+        serve.get_deployment_handle("Reasoner", APP).die.remote().result(timeout_s=30)
 
 
-async def scenarios(url: str, secrets: dict[str, str], seconds: float) -> dict[str, Any]:
+async def retries(url: str) -> float:
+    """What the gateway counted."""
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as answer:
+        found = re.search(r'^codeserve_retries_total{stage="Reasoner"} (.+)$', await answer.text(), re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+async def scenarios(url: str, secrets: dict[str, str], tally: Any, seconds: float) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    async with Load(url, secrets) as load:
+    async with Load(f"{url}/v1/validate-codes", secrets) as load:
         await load.offer(CAPACITY / 2, 3)  # warm-up
-        result["idle"] = (await load.offer(2, seconds / 4)).summary(seconds / 4)
+        result["idle"] = (await load.saturate(1, seconds / 4)).summary(seconds / 4)
         # As many clients as there are slots and places in line keep every slot busy.
         full = (await load.saturate(SLOTS + 8, seconds)).summary(seconds)
         result["saturated"] = full
@@ -264,15 +288,20 @@ async def scenarios(url: str, secrets: dict[str, str], seconds: float) -> dict[s
         )
         result["batch_flood"] = {"interactive": interactive.summary(seconds), "batch": batch.summary(seconds)}
 
-        counted = await asyncio.to_thread(counts)
+        counted = await tally.counts.remote()
         stayed, left = await load.hang_up(0.9 * CAPACITY, seconds, 0.3)
         await asyncio.sleep(1)
-        after = {name: n - counted[name] for name, n in (await asyncio.to_thread(counts)).items()}
+        after = {name: n - counted[name] for name, n in (await tally.counts.remote()).items()}
         result["hang_up"] = {"stayed": stayed.summary(seconds), "left": left.summary(seconds), "stage": after}
+
+        dying, _ = await asyncio.gather(
+            load.offer(CAPACITY / 2, seconds), asyncio.to_thread(lambda: (time.sleep(seconds / 4), kill_a_replica()))
+        )
+        result["replica_dies"] = {**dying.summary(seconds), "made_again": await retries(url)}
     return result
 
 
-def start() -> tuple[str, dict[str, str]]:
+def start() -> tuple[str, dict[str, str], Any]:
     made = {name: create_key(name) for name in KEYS}
     os.environ[ENVIRONMENT] = ",".join(line for _, line in made.values())
     with socket.socket() as probe:
@@ -281,9 +310,10 @@ def start() -> tuple[str, dict[str, str]]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     logging_config = {"enable_access_log": False}
-    stages = StubTagger.bind(), StubReasoner.bind()
+    tally = Tally.remote()
+    stages = StubTagger.bind(), StubReasoner.bind(tally)
     serve.run(StubGateway.bind(*stages), name=APP, route_prefix="/", logging_config=logging_config)
-    return f"http://127.0.0.1:{port}/v1/validate-codes", {name: secret for name, (secret, _) in made.items()}
+    return f"http://127.0.0.1:{port}", {name: secret for name, (secret, _) in made.items()}, tally
 
 
 def show(result: dict[str, Any]) -> None:
@@ -309,7 +339,8 @@ def show(result: dict[str, Any]) -> None:
     told = result["overload"]
     console.print(
         f"At {TIMES} times the capacity of {CAPACITY:g}/s: goodput {told['goodput_of_capacity']} of it, recovered in "
-        f"{told['recovered_s']} s, resident MiB {told['resident_mib']}; stage at the end {result['hang_up']['stage']}"
+        f"{told['recovered_s']} s, resident MiB {told['resident_mib']}; hung up on: stage "
+        f"{result['hang_up']['stage']}; a replica died: {result['replica_dies']['made_again']:g} calls made again"
     )
 
 
@@ -319,13 +350,18 @@ def main() -> None:
     options.add_argument("--out", type=Path, help="JSON")
     told = options.parse_args()
     try:
-        url, secrets = start()
-        with console.status(f"Six scenarios of {told.seconds:g} s each …"):
-            result = asyncio.run(scenarios(url, secrets, told.seconds))
+        url, secrets, tally = start()
+        with console.status(f"Seven scenarios of {told.seconds:g} s each …"):
+            result = asyncio.run(scenarios(url, secrets, tally, told.seconds))
     finally:
         serve.shutdown()
         ray.shutdown()
-    result["machine"] = {"cores": os.cpu_count(), "machine": platform.machine(), "when": datetime.now().isoformat()}
+    result["machine"] = {
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "when": datetime.now().isoformat(),
+        "load_average": os.getloadavg(),  # above the cores others were at work too
+    }
     result["settings"] = {"slots": SLOTS, "service_s": SERVICE_S, "capacity_per_s": CAPACITY, "seconds": told.seconds}
     show(result)
     if told.out:
