@@ -107,7 +107,7 @@ class StubService:
     async def validate(self, request: ValidateRequest, deadline: float) -> tuple[ValidateResponse, Timings]:
         await self._stages.tag(request.text or "", [Chunk((1,), ())], deadline)
         await self._stages.reason([None], deadline)
-        return ValidateResponse(findings=[], tables=[]), Timings()
+        return ValidateResponse(findings=[], tables=[], lines=[]), Timings()
 
 
 @serve.deployment(name="Gateway", max_ongoing_requests=256, ray_actor_options={"num_cpus": 0.1})

@@ -170,8 +170,8 @@ class ClaimService(FakeService):
 
     async def validate(self, request: ValidateRequest, deadline: float = math.inf) -> tuple[ValidateResponse, Spent]:
         assert self.codesets is not None
-        found = validate(to_claim(request, self.codesets), self.codesets)
-        return ValidateResponse(findings=[to_finding(one) for one in found], tables=[]), Spent({"validate": 0.001})
+        found = [to_finding(one) for one in validate(to_claim(request, self.codesets), self.codesets)]
+        return ValidateResponse(findings=found, tables=[], lines=[]), Spent({"validate": 0.001})
 
 
 def answer(request: ExtractRequest) -> ExtractResponse:
