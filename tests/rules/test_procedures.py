@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -18,7 +19,7 @@ from codeserve.rules.procedures import (
     pointers,
     procedure_questions,
 )
-from codeserve.rules.results import Procedure
+from codeserve.rules.results import Procedure, Role
 from codeserve.rules.sizes import sized
 from codeserve.rules.tables import rows
 from tests.rules.making import diagnosis, document
@@ -186,6 +187,66 @@ def test_pointers_follow_the_reason() -> None:
 def test_pointers_are_at_most_four_and_of_the_list() -> None:
     told = [diagnosis(f"M17.{n}", description="Osteoarthritis of knee", sequence=n) for n in range(1, 8)]
     assert pointers("20610", "knee osteoarthritis injection", told) == (1, 2, 3, 4)
+
+
+CLAIM = [
+    ("S93.401A", "Sprain of unspecified ligament of right ankle"),
+    ("R07.9", "Chest pain, unspecified"),
+    ("I10", "Essential (primary) hypertension"),
+    ("Z12.31", "Encounter for screening mammogram for malignant neoplasm of breast"),
+    ("Z23", "Encounter for immunization"),
+    ("F17.210", "Nicotine dependence, cigarettes, uncomplicated"),
+    ("E11.9", "Type 2 diabetes mellitus without complications"),
+    ("Z13.220", "Encounter for screening for lipoid disorders"),
+    ("Z30.430", "Encounter for insertion of intrauterine contraceptive device"),
+    ("M17.12", "Unilateral primary osteoarthritis, left knee"),
+    ("M17.11", "Unilateral primary osteoarthritis, right knee"),
+    ("Z12.11", "Encounter for screening for malignant neoplasm of colon"),
+    ("D12.3", "Benign neoplasm of transverse colon"),
+    ("H61.22", "Impacted cerumen, left ear"),
+    ("Z00.00", "Encounter for general adult medical examination"),
+    ("F32.1", "Major depressive disorder, single episode, moderate"),
+    ("M81.0", "Age-related osteoporosis without current pathological fracture"),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "expected"),
+    [
+        ("93000", "EKG for chest pain was done", {"R07.9"}),
+        ("93000", "ECG today is normal", {"R07.9", "I10"}),  # never the ankle
+        ("73610", "X-rays of the right ankle", {"S93.401A"}),
+        ("77067", "mammogram done", {"Z12.31"}),
+        ("90471", "flu shot given", {"Z23"}),
+        ("90686", "flu shot given", {"Z23"}),
+        ("99406", "cessation counseling for 5 minutes", {"F17.210"}),
+        ("83036", "A1c was 7.4", {"E11.9"}),
+        ("80061", "lipid screening done", {"Z13.220"}),
+        ("58300", "IUD inserted", {"Z30.430"}),
+        ("J7298", "Mirena was inserted", {"Z30.430"}),
+        ("20610", "the right knee was injected", {"M17.11"}),
+        ("20610", "the left knee was injected", {"M17.12"}),
+        ("45385", "polyp of the transverse colon removed", {"D12.3"}),
+        ("45385", "polypectomy", {"Z12.11", "D12.3"}),
+        ("69210", "cerumen removed from the left ear", {"H61.22"}),
+        ("96127", "PHQ-9 score 12", {"Z00.00", "F32.1"}),
+        ("J0897", "Prolia was given", {"M81.0"}),
+    ],
+)
+def test_each_service_points_to_what_it_is_for(code: str, said: str, expected: set[str]) -> None:
+    told = [diagnosis(c, description=words, sequence=n) for n, (c, words) in enumerate(CLAIM, 1)]
+    told = [replace(one, role=Role.ASSESSED) for one in told]
+    assert {told[n - 1].code for n in pointers(code, said, told)} == expected
+
+
+def test_a_diagnosis_of_the_other_side_stands_where_there_is_no_other() -> None:
+    left = diagnosis("M17.12", description="Unilateral primary osteoarthritis, left knee")
+    assert pointers("20610", "the right knee was injected", [left]) == (1,)
+
+
+def test_a_table_row_is_not_hidden_by_one_before_it() -> None:
+    starts = [start for row in rows("procedure_reasons.tsv") for start in row["codes"].split("|")]
+    assert [s for n, s in enumerate(starts) if s.startswith(tuple(starts[:n]))] == []
 
 
 def test_tables_name_codes_that_exist() -> None:

@@ -25,6 +25,7 @@ __all__ = ["Done", "ProcedureTerms", "decide_procedures", "done", "procedure_que
 
 MOST_POINTERS = 4  # CMS-1500, item 24E
 PROFESSIONAL = "26"
+SIDES = frozenset({"right", "left"})
 
 
 def procedure_questions(document: Document, services: Sequence[Done], first_id: int) -> tuple[Question, ...]:
@@ -109,8 +110,9 @@ def _sides(code: ProcedureCode, document: Document, service: Done) -> Iterator[M
 
 def pointers(code: str, said: str, diagnoses: Sequence[Diagnosis]) -> tuple[int, ...]:
     """The diagnoses that justify a service, at most four: those that the table names for its code, of these the ones
-    that share most words with what was said; else the ones that share words; else the first-listed."""
-    usable = [d for d in diagnoses if d.role is not Role.EXTERNAL_CAUSE]
+    that share most words with what was said; else the ones that share words; else the first-listed. None of the other
+    side where the service names one."""
+    usable = _of_side(said, [d for d in diagnoses if d.role is not Role.EXTERNAL_CAUSE])
     named = [d for d in usable if justifies(d.code, code)]
     shared = _sharing(said, named or usable)
     return tuple(sorted(d.sequence for d in (shared or named or usable[:1])))[:MOST_POINTERS]
@@ -129,6 +131,17 @@ def reasons_known(code: str) -> bool:
 def _reasons(code: str) -> tuple[str, ...]:
     row = next((r for r in rows("procedure_reasons.tsv") if code.startswith(tuple(r["codes"].split("|")))), None)
     return tuple(row["diagnoses"].split("|")) if row and row["diagnoses"] else ()
+
+
+def _of_side(said: str, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """Without those of the other side; all of them where none is left."""
+    sides = _sides_named(said)
+    of_side = [d for d in diagnoses if len(sides) != 1 or _sides_named(d.description) in (set(), sides, SIDES)]
+    return of_side or list(diagnoses)
+
+
+def _sides_named(said: str) -> set[str]:
+    return SIDES & {word.strip(".,;:()").lower() for word in said.split()}
 
 
 def _sharing(said: str, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
