@@ -136,11 +136,11 @@ def _reasons(code: str) -> tuple[str, ...]:
 def _of_side(said: str, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
     """Without those of the other side; all of them where none is left."""
     sides = _sides_named(said)
-    of_side = [d for d in diagnoses if len(sides) != 1 or _sides_named(d.description) in (set(), sides, SIDES)]
+    of_side = [d for d in diagnoses if len(sides) != 1 or _sides_named(d.description) in (frozenset(), sides, SIDES)]
     return of_side or list(diagnoses)
 
 
-def _sides_named(said: str) -> set[str]:
+def _sides_named(said: str) -> frozenset[str]:
     return SIDES & {word.strip(".,;:()").lower() for word in said.split()}
 
 
