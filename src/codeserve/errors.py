@@ -11,6 +11,7 @@
     ├── UnsupportedMediaType 415
     ├── Overloaded           429  retryable
     ├── CallerLeft           499  the caller hung up; nobody receives it
+    ├── NotReady             503  retryable: starting, or stopping
     ├── StageFailed          503  retryable: a model or a stage failed
     ├── DeadlineExceeded     504  retryable
     ├── InvalidTable              an official file cannot be read or taken
@@ -86,6 +87,10 @@ class Overloaded(CodeserveError):
 
 class CallerLeft(CodeserveError):
     type, title, status = "caller-left", "The caller hung up", 499
+
+
+class NotReady(CodeserveError):
+    type, title, status, retryable = "not-ready", "The service is starting or stopping", 503, True
 
 
 class StageFailed(CodeserveError):

@@ -43,12 +43,12 @@ class LocalStages:
         async with within(seconds_left(deadline), "the reasoner"):
             return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
 
-    async def missing(self) -> tuple[str, ...]:
+    async def missing(self) -> dict[str, str]:
         try:
             await self._reasoner.engine.check()
-        except CodeserveError:
-            return ("Reasoner",)
-        return ()
+        except CodeserveError as error:
+            return {"Reasoner": error.detail}
+        return {}
 
 
 class QuickStages:
@@ -65,8 +65,8 @@ class QuickStages:
             raise SetupError("no LLM was started")
         return await self._reasoner.answer(questions, llm=False, dense=False)
 
-    async def missing(self) -> tuple[str, ...]:
-        return ()
+    async def missing(self) -> dict[str, str]:
+        return {}
 
 
 def quick_service(settings: AppSettings) -> CodingService:

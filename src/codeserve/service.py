@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -47,7 +47,8 @@ class Stages(Protocol):
     ) -> Awaitable[Sequence[Answer]]:
         """`quick`: the first candidate by words answers, without the LLM."""
 
-    async def missing(self) -> tuple[str, ...]: ...
+    async def missing(self) -> Mapping[str, str]:
+        """Why, by stage that does not answer."""
 
 
 def load_knowledge(settings: AppSettings) -> Knowledge:

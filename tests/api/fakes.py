@@ -110,7 +110,7 @@ class FakeService:
 
     fail: Exception | None = None
     delay_s: float = 0.0
-    missing: tuple[str, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
     asked: list[ExtractRequest] = field(default_factory=list)
     request_ids: list[str] = field(default_factory=list)
     cancelled: int = 0

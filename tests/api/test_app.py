@@ -278,8 +278,9 @@ def test_what_a_code_is() -> None:
 def test_alive_and_ready() -> None:
     assert request(make_app(), "GET", "/livez").json() == {"alive": True}
     assert request(make_app(), "GET", "/readyz").json() == {"ready": True}
-    response = request(make_app(FakeService(missing=("Reasoner",))), "GET", "/readyz")
-    assert problem(response, 503, "not-ready")["missing"] == ["Reasoner"]
+    response = request(make_app(FakeService(missing={"Reasoner": "starting"})), "GET", "/readyz")
+    told = problem(response, 503, "not-ready")
+    assert (told["missing"], told["detail"]) == (["Reasoner"], "Reasoner: starting")
     assert response.headers["retry-after"]
 
 

@@ -65,7 +65,7 @@ def test_the_proxys_own_errors_become_problems(status: int, shown: int, kind: st
 
 
 def test_answers_and_problems_pass_as_they_are() -> None:
-    app = make_app(FakeService(missing=("Reasoner",)))
+    app = make_app(FakeService(missing={"Reasoner": "starting"}))
     assert request(edge(app), "GET", "/livez").json() == {"alive": True}
     assert request(edge(app), "GET", "/readyz").json()["missing"] == ["Reasoner"]
 

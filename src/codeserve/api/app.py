@@ -15,6 +15,7 @@ from codeserve import __version__
 from codeserve.api import logs, openapi, problems
 from codeserve.api.admission import Admission
 from codeserve.api.auth import Keys
+from codeserve.api.drain import Drain
 from codeserve.api.exchange import Shell
 from codeserve.api.idempotency import Answers
 from codeserve.api.metrics import Metrics
@@ -44,7 +45,7 @@ def create_app(
     admission = Admission(settings, metrics.refused)
     metrics.watch(admission.gate)
     answers = Answers(settings.idempotency.max_answers, settings.idempotency.keep_s)
-    app.state.shell = Shell(service, settings, keys, metrics, admission, answers)
+    app.state.shell = Shell(service, settings, keys, metrics, admission, answers, Drain())
     app.add_middleware(Observer, metrics=metrics, echo_request_id=echo_request_id)
     for kind in (CodeserveError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _on_error)

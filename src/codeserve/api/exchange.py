@@ -15,6 +15,7 @@ from starlette.responses import Response
 from codeserve.api import limits
 from codeserve.api.admission import Admission
 from codeserve.api.auth import Keys
+from codeserve.api.drain import Drain
 from codeserve.api.idempotency import Answers
 from codeserve.api.metrics import Metrics
 from codeserve.api.observe import Call
@@ -40,6 +41,7 @@ class Shell:
     metrics: Metrics
     admission: Admission
     answers: Answers
+    drain: Drain
 
 
 @dataclass(slots=True)
@@ -56,6 +58,10 @@ class Exchange(Generic[Asked, Answer]):
 
     async def respond(self) -> Response:
         """Raises CodeserveError."""
+        with self.shell.drain.enter():
+            return await self._respond()
+
+    async def _respond(self) -> Response:
         headers, settings = self.request.headers, self.shell.settings
         limits.require_json(headers)
         timeout = limits.timeout_s(headers, settings.default_timeout_s, settings.max_timeout_s)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from codeserve.api.parse import InvalidFields
 from codeserve.api.schemas import FieldError, Problem
-from codeserve.errors import CodeserveError, InvalidNote, NotFound, Overloaded, StageFailed, Unauthorized
+from codeserve.errors import CodeserveError, InvalidNote, NotFound, NotReady, Overloaded, StageFailed, Unauthorized
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:codeserve:problem:"
@@ -44,9 +44,11 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
     )
 
 
-def not_ready(missing: tuple[str, ...], request_id: str) -> Problem:
-    title = "Some stages do not answer yet"
-    return _problem("not-ready", title, 503, title, request_id, retryable=True, missing=list(missing))
+def not_ready(missing: Mapping[str, str], request_id: str) -> Problem:
+    """`missing`: why, by stage."""
+    detail = "; ".join(f"{stage}: {why}" for stage, why in missing.items())
+    title, stages = "Some stages do not answer yet", list(missing)
+    return _problem(NotReady.type, title, 503, detail, request_id, retryable=True, missing=stages)
 
 
 def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:

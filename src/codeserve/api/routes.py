@@ -154,7 +154,9 @@ async def livez() -> Response:
 
 @router.get("/readyz", response_model=Ready, responses=_problems(503), summary="Whether every stage answers a probe")
 async def readyz(request: Request) -> Response:
-    readiness = await _shell(request).service.ready()
+    shell = _shell(request)
+    shell.drain.require_open()
+    readiness = await shell.service.ready()
     if readiness.ready:
         return _json({"ready": True})
     problem = problems.not_ready(readiness.missing, _call(request).request_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from codeserve.api.schemas import CodeInfo, ExtractRequest, ExtractResponse, ModelCard
@@ -12,9 +12,9 @@ from codeserve.api.schemas_checks import GapsRequest, GapsResponse, ValidateRequ
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`missing` names the stages that did not answer their probe."""
+    """`missing`: the stages that did not answer their probe, and why: a kind, never a message that may hold text."""
 
-    missing: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:

@@ -18,9 +18,13 @@ from pydantic import ValidationError
 
 from codeserve.api import proxy
 from codeserve.config import AppSettings, load_settings
+from codeserve.deployments import rollout, status
 from codeserve.errors import SetupError
+from codeserve.preflight import GATEWAY
 
-APP = "codeserve"
+DRAIN_S = 30.0
+SETTLE_S = 1.0
+SWITCH_S = 2.0  # until every proxy knows a new route
 # Of every Ray process, on Kubernetes too.
 ENVIRONMENT = {
     proxy.CALLBACK_VARIABLE: proxy.CALLBACK,
@@ -83,16 +87,24 @@ def refuse_taken_port(host: str, port: int) -> None:
             ) from None
 
 
+def _drain_s(config: dict[str, Any]) -> float:
+    """How long the gateways may take to finish."""
+    deployments = config["applications"][0].get("deployments", ())
+    gateway = next((one for one in deployments if one["name"] == GATEWAY), {})
+    return float(gateway.get("graceful_shutdown_timeout_s", DRAIN_S))
+
+
 class Cluster:
     """Runs one configuration on a Ray cluster that it starts and ends itself."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._config = config
+        self._running = rollout.named(config, rollout.NAMES[0])
         self._children: list[psutil.Process] = []
+        self._served = False
 
     @property
     def url(self) -> str:
-        options = self._config["http_options"]
+        options = self._running["http_options"]
         return f"http://{options['host']}:{options['port']}"
 
     def start(self) -> None:
@@ -100,7 +112,7 @@ class Cluster:
         from ray.serve._private import api as serve_api
         from ray.serve.schema import ServeDeploySchema
 
-        schema = ServeDeploySchema.model_validate(self._config)
+        schema = ServeDeploySchema.model_validate(self._running)
         # A token of this cluster's own; else Ray would write one into the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         for name, value in ENVIRONMENT.items():
@@ -116,43 +128,93 @@ class Cluster:
             logging_level=logging.WARNING,
         )
         self._remember_processes()
-        client = serve_api.serve_start(
+        self._client = serve_api.serve_start(
             http_options=schema.http_options.model_dump(), proxy_location=schema.proxy_location
         )
-        # As `serve run FILE` does, so that development and production take the same way.
-        client.deploy_apps(schema)
+        self._deploy(self._running)
+
+    def _deploy(self, config: dict[str, Any]) -> None:
+        """As `serve run FILE` does, so that development and production take the same way."""
+        from ray.serve.schema import ServeDeploySchema
+
+        self._client.deploy_apps(ServeDeploySchema.model_validate(config))
 
     def wait_ready(self, timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> float:
         """Seconds until every stage answered its probe, or until `stopped`. Raises SetupError when it cannot start."""
+        seconds = self._wait(_name(self._running), self.url, timeout_s, stopped)
+        self._served = True
+        return seconds
+
+    def update(self, config: dict[str, Any], timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> float:
+        """Put another configuration in the place of the running one without losing a note; seconds until it serves.
+
+        Raises SetupError when the new one cannot start; the running one stays.
+        """
+        new = rollout.named(config, rollout.other(_name(self._running)))
+        self._deploy(rollout.beside(self._running, new))
+        try:
+            seconds = self._wait(_name(new), self.url + rollout.NEXT, timeout_s, stopped)
+        except SetupError:
+            self._deploy(self._running)
+            raise
+        if stopped():
+            return seconds
+        self._deploy(rollout.switched(self._running, new))
+        time.sleep(SWITCH_S)
+        previous, self._running = self._running, new
+        self._finish(_name(previous), _drain_s(previous), refuse=False)
+        self._deploy(new)
+        return seconds
+
+    def _wait(self, name: str, url: str, timeout_s: float, stopped: Callable[[], bool]) -> float:
         begun = time.monotonic()
         while (spent := time.monotonic() - begun) < timeout_s:
-            missing = self._missing()
+            missing = self._missing(name, url)
             if not missing or stopped():
                 return spent
             time.sleep(0.25)
-        raise SetupError(f"not ready after {timeout_s:.0f} s: {self._missing()}", hint="see `codeserve doctor`")
+        raise SetupError(
+            f"not ready after {timeout_s:.0f} s: {self._missing(name, url)}", hint="see `codeserve doctor`"
+        )
 
-    def _missing(self) -> str:
+    def _missing(self, name: str, url: str) -> str:
         from ray import serve
         from ray.serve.schema import ApplicationStatus
 
-        application = serve.status().applications.get(APP)
+        application = serve.status().applications.get(name)
         if application is None:
             return "the application is being built"
         if application.status == ApplicationStatus.DEPLOY_FAILED:
-            raise SetupError(f"the application cannot start: {application.message}", hint="see `codeserve doctor`")
-        for name, deployment in application.deployments.items():
-            if deployment.status != "HEALTHY":
-                return f"{name} is starting"
+            raise SetupError(f"the application cannot start: {_failure(application)}", hint="see `codeserve doctor`")
+        waiting = {stage: one for stage, one in application.deployments.items() if one.status != "HEALTHY"}
+        if waiting:
+            return "; ".join(f"{stage}: {status.why(one)}" for stage, one in waiting.items())
         try:
-            answer = httpx.get(f"{self.url}/readyz", timeout=30, trust_env=False)
+            answer = httpx.get(f"{url}/readyz", timeout=30, trust_env=False)
         except httpx.TransportError:
             return "the proxy is starting"
         self._remember_processes()
         return "" if answer.status_code == 200 else "a stage has not answered its probe yet"
 
+    def drain(self) -> int:
+        """Take no more notes and finish what is inside; how many were left when the time was up."""
+        return self._finish(_name(self._running), _drain_s(self._running), refuse=True) if self._served else 0
+
+    def _finish(self, name: str, seconds: float, refuse: bool) -> int:
+        import ray
+        from ray import serve
+        from ray.serve.exceptions import RayServeException
+
+        try:
+            response = serve.get_app_handle(name).broadcast("drain", seconds, refuse)
+            left: int = sum(response.results(timeout_s=seconds + SETTLE_S))
+        except (ray.exceptions.RayError, RayServeException, TimeoutError):
+            return 0  # there is no gateway that could finish anything
+        time.sleep(SETTLE_S)  # the last answers are still on their way through the proxy
+        return left
+
     def stop(self, grace_s: float = 30) -> None:
-        """Drain, stop, and see that no process of the cluster is left."""
+        """Stop, and see that no process of the cluster is left. Serve ends the proxy first: `drain` before."""
         import ray
         from ray import serve
 
@@ -169,3 +231,15 @@ class Cluster:
     def _remember_processes(self) -> None:
         known = {process.pid for process in self._children}
         self._children += [p for p in psutil.Process().children(recursive=True) if p.pid not in known]
+
+
+def _name(config: dict[str, Any]) -> str:
+    return str(config["applications"][0]["name"])
+
+
+def _failure(application: Any) -> str:
+    """Which deployment of an application cannot start, and why."""
+    reasons = [
+        f"{stage} {status.why(one)}" for stage, one in application.deployments.items() if one.status == "DEPLOY_FAILED"
+    ]
+    return "; ".join(reasons) or status.cause(application.message)

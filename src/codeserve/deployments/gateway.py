@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from codeserve.config import home, keep_to_home, load_settings
 from codeserve.deadlines import seconds_left, within
+from codeserve.deployments import status
 from codeserve.deployments.calls import call
 from codeserve.errors import CodeserveError
 from codeserve.reasoning.questions import Answer, Question
@@ -38,19 +39,27 @@ class Stages:
         async with within(left, stage):
             return await call(stage, method, *args, left, retried=self._retried)
 
-    async def missing(self) -> tuple[str, ...]:
-        """The stages that do not answer a probe in time."""
+    async def missing(self) -> dict[str, str]:
+        """The stages that have no replica, or do not answer a probe in time, and why."""
+        application = serve.get_replica_context().app_name
+        deployments = (await asyncio.to_thread(serve.status)).applications[application].deployments
         stages = {"EntityTagger": self._tagger.probe, "Reasoner": self._reasoner.probe}
-        answers = await asyncio.gather(*(self._answers(name, probe) for name, probe in stages.items()))
-        return tuple(name for name, answered in zip(stages, answers, strict=True) if not answered)
+        reasons = await asyncio.gather(*(_missing(name, deployments[name], probe) for name, probe in stages.items()))
+        return {name: reason for name, reason in zip(stages, reasons, strict=True) if reason}
 
-    async def _answers(self, name: str, probe: Any) -> bool:
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                await call(name, probe)
-        except (CodeserveError, TimeoutError):
-            return False
-        return True
+
+async def _missing(name: str, overview: status.Overview, probe: Any) -> str:
+    """Empty where the stage answers."""
+    if not status.runs(overview):
+        return status.why(overview)
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            await call(name, probe)
+    except CodeserveError as error:
+        return error.detail
+    except TimeoutError:
+        return f"no answer within {PROBE_TIMEOUT_S} s"
+    return ""
 
 
 @serve.deployment(
@@ -76,4 +85,10 @@ class Gateway:
         from codeserve.api.app import create_app
 
         # Serve's proxy puts the request id on the answer itself.
-        return create_app(self._service, self._settings.gateway, metrics=self._metrics, echo_request_id=False)
+        self._app = create_app(self._service, self._settings.gateway, metrics=self._metrics, echo_request_id=False)
+        return self._app
+
+    async def drain(self, seconds: float, refuse: bool) -> int:
+        """Finish what is inside, and with `refuse` take no more; how many notes are left after `seconds`."""
+        left: int = await self._app.state.shell.drain.finish(seconds, refuse)
+        return left

@@ -11,6 +11,7 @@ from ray import serve
 
 from codeserve.config import ModelSet, home, keep_to_home
 from codeserve.deadlines import within
+from codeserve.deployments.starting import paced
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.scaling import FIRST_TOKEN_S, QUEUED_TOKENS
 
@@ -30,8 +31,9 @@ class Reasoner:
         keep_to_home(home())
         from codeserve.deployments.loading import load_reasoner
 
-        self._reasoner = await asyncio.to_thread(load_reasoner, ModelSet.model_validate(model_set))
-        await self._reasoner.engine.start()
+        async with paced("Reasoner"):
+            self._reasoner = await asyncio.to_thread(load_reasoner, ModelSet.model_validate(model_set))
+            await self._reasoner.engine.start()
 
     async def answer(
         self, questions: Sequence[Question], quick: bool = False, seconds: float = math.inf

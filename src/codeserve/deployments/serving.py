@@ -7,7 +7,7 @@ import shlex
 import signal
 import threading
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.console import Console
 from codeserve.commands import request_body
 from codeserve.config import home
 from codeserve.deployments.cluster import Cluster, read_config, refuse_taken_port, settings_of, with_address
+from codeserve.deployments.folders import model_folder
 from codeserve.errors import SetupError
 from codeserve.present import show
 from codeserve.setup import ready
@@ -23,42 +24,96 @@ from codeserve.setup import ready
 def serve_until_stopped(
     config: Path, host: str | None, port: int | None, example: Path | None, wait_s: float, console: Console
 ) -> None:
-    """Returns when SIGINT or SIGTERM came and everything that was started has ended. Raises SetupError."""
-    ready(home())
-    chosen = read_config(config)
-    gateway = settings_of(chosen).gateway
-    chosen = with_address(chosen, host or gateway.host, port or gateway.port)
+    """Returns when SIGINT or SIGTERM came and everything that was started has ended; SIGHUP reads the file again and
+    puts what it says in the place of what runs. Raises SetupError."""
+    chosen = _read(config, host, port)
     gateway = settings_of(chosen).gateway
     refuse_taken_port(gateway.host, gateway.port)
-    stop = threading.Event()
+    signals = Signals()
     cluster = Cluster(chosen)
     try:
         with console.status("Starting Ray, the tagger and the LLM engine …"):
             cluster.start()
-            _stop_on_signals(stop)
-            seconds = cluster.wait_ready(wait_s, stopped=stop.is_set)
-        if not stop.is_set():
+            signals.listen()
+            seconds = cluster.wait_ready(wait_s, signals.stop.is_set)
+        if not signals.stop.is_set():
             console.print(f"Ready after {seconds:.0f} s: {cluster.url} (API at {cluster.url}/docs)", highlight=False)
             if not gateway.keys_file:
                 console.print("No API keys are configured: any caller on this machine is taken.", style="yellow")
             if example is not None:
                 _show_example(cluster.url, example, console)
-            console.print("Serving. Ctrl-C stops.", style="dim")
-        stop.wait()
+            console.print("Serving. Ctrl-C stops; SIGHUP takes a changed configuration.", style="dim")
+        while signals.next_is_reload():
+            _reload(cluster, config, host, port, wait_s, signals, console)
     finally:
-        console.print("Draining and stopping …", style="dim")
-        cluster.stop()
+        _stop(cluster, console)
     console.print("Stopped.", style="dim")
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
-    """After ray.init, which takes SIGTERM for itself."""
+def _read(config: Path, host: str | None, port: int | None) -> dict[str, Any]:
+    """The configuration, at the address that the command line says. Raises SetupError."""
+    prepared = ready(home())
+    chosen = read_config(config)
+    settings = settings_of(chosen)
+    for model, embedded in (
+        (settings.model_set.tagger.model, prepared.tagger),
+        (settings.model_set.reasoner.model, prepared.reasoner),
+    ):
+        model_folder(model, embedded)
+    return with_address(chosen, host or settings.gateway.host, port or settings.gateway.port)
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
+def _reload(
+    cluster: Cluster,
+    config: Path,
+    host: str | None,
+    port: int | None,
+    wait_s: float,
+    signals: Signals,
+    console: Console,
+) -> None:
+    """What cannot work is told, and what runs goes on."""
+    try:
+        with console.status("Starting the new version beside the running one …"):
+            seconds = cluster.update(_read(config, host, port), wait_s, signals.stop.is_set)
+    except SetupError as error:
+        console.print(f"The new configuration is not taken: {error.detail}", style="red", soft_wrap=True)
+    else:
+        console.print(f"The new version serves after {seconds:.0f} s.", style="dim")
+
+
+def _stop(cluster: Cluster, console: Console) -> None:
+    console.print("Draining and stopping …", style="dim")
+    try:
+        left = cluster.drain()
+        if left:
+            console.print(f"{left} note(s) took longer than the drain and were cut off.", style="red")
+    finally:
+        cluster.stop()
+
+
+class Signals:
+    """What SIGINT, SIGTERM and SIGHUP ask for."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self._any = threading.Event()
+
+    def listen(self) -> None:
+        """After ray.init, which takes SIGTERM for itself."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._ask_to_stop())
+        signal.signal(signal.SIGHUP, lambda *_: self._any.set())
+
+    def _ask_to_stop(self) -> None:
+        self.stop.set()
+        self._any.set()
+
+    def next_is_reload(self) -> bool:
+        """Wait for the next signal; false for one that stops."""
+        self._any.wait()
+        self._any.clear()
+        return not self.stop.is_set()
 
 
 def _show_example(url: str, example: Path, console: Console) -> None:

@@ -11,6 +11,7 @@ from ray import serve
 
 from codeserve.config import TaggerSettings, home, keep_to_home
 from codeserve.deadlines import within
+from codeserve.deployments.starting import paced
 from codeserve.tagging.entities import Chunk, Entity
 from codeserve.tagging.post import decode
 
@@ -31,12 +32,13 @@ def padded_tokens(chunks: Sequence[Chunk]) -> int:
     health_check_timeout_s=30,
 )
 class EntityTagger:
-    def __init__(self, settings: dict[str, Any]) -> None:
+    async def __init__(self, settings: dict[str, Any]) -> None:
         keep_to_home(home())
         from codeserve.deployments.loading import load_tagger
 
         chosen = TaggerSettings.model_validate(settings)
-        self._model = load_tagger(chosen)
+        async with paced("EntityTagger"):
+            self._model = await asyncio.to_thread(load_tagger, chosen)
         self._run_chunk.set_max_batch_size(chosen.max_batch_tokens)
         self._run_chunk.set_batch_wait_timeout_s(chosen.batch_wait_s)
 
