@@ -22,6 +22,7 @@ from codeserve.deployments import rollout, status
 from codeserve.errors import SetupError
 from codeserve.preflight import GATEWAY
 
+APP = rollout.NAMES[0]
 DRAIN_S = 30.0
 SETTLE_S = 1.0
 SWITCH_S = 2.0  # until every proxy knows a new route
