@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,11 +13,20 @@ from typing import Any
 
 import httpx
 
+from benchmarks.processes import ROOT
+
 TOLERANCE = 0.02  # batches of another size round bf16 differently
 TIMEOUT_S = 150
 LONGEST_PAUSE_S = 2.0
 Answer = dict[str, Any]
 Body = dict[str, Any]
+
+
+def bodies() -> list[Body]:
+    """The example notes."""
+    known = json.loads((ROOT / "examples/encounters.json").read_text())
+    notes = sorted((ROOT / "examples/notes").glob("*.txt"))
+    return [{"document_id": n.stem, "text": n.read_text(), "encounter": known[n.stem]} for n in notes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +134,8 @@ def judge(seen: Iterable[Seen], expected: Mapping[str, Mapping[str, Answer]]) ->
             counts[one.kind] += 1
             continue
         known = expected.get(one.answer["model"]["name"], {}).get(one.note)
-        counts["200" if known is not None and same(one.answer, known) else "wrong 200"] += 1
+        if known is not None and known["diagnosis_codes"] and not one.answer["diagnosis_codes"]:
+            counts["empty 200"] += 1
+        else:
+            counts["200" if known is not None and same(one.answer, known) else "wrong 200"] += 1
     return counts

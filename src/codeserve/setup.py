@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from codeserve.artifacts import DATA, Step, digest, package_folder, package_version
 from codeserve.errors import SetupError
+from codeserve.weights import SUMS, write_sums
 
 if TYPE_CHECKING:
     from codeserve.retrieval.index import Entry
 
 Progress = Callable[[float], None]
 # What decides both indexes; the lexicon and the tables of the search itself are read anew at every start.
+WEIGHTS = ("tagger", "reasoner")
 INDEXED_BY = ("retrieval/entries.py", "retrieval/index.py", "retrieval/text.py", "data/retrieval/abbreviations.tsv")
 
 
@@ -133,4 +135,6 @@ def run(home: Path, todo: Sequence[Step], progress: Callable[[Step, float], None
     for step in todo:
         if not step.ready:
             step.run(partial(progress, step))
+        if step.name in WEIGHTS and not (step.folder / SUMS).exists():
+            write_sums(step.folder)
         progress(step, 1.0)

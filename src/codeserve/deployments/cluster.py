@@ -91,7 +91,7 @@ def refuse_taken_port(host: str, port: int) -> None:
 def _drain_s(config: dict[str, Any]) -> float:
     """How long the gateways may take to finish."""
     deployments = config["applications"][0].get("deployments", ())
-    gateway = next((one for one in deployments if one["name"] == GATEWAY), {})
+    gateway: dict[str, Any] = next((one for one in deployments if one["name"] == GATEWAY), {})
     return float(gateway.get("graceful_shutdown_timeout_s", DRAIN_S))
 
 

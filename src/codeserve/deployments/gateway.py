@@ -13,6 +13,7 @@ from codeserve.config import home, keep_to_home, load_settings
 from codeserve.deadlines import seconds_left, within
 from codeserve.deployments import status
 from codeserve.deployments.calls import call
+from codeserve.deployments.versions import version_of
 from codeserve.errors import CodeserveError
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.tagging.entities import Chunk, Entity
@@ -23,9 +24,12 @@ PROBE_TIMEOUT_S = 20
 class Stages:
     """The tagger and the reasoner behind their handles. `retried` is told the stage of a call that is made again."""
 
-    def __init__(self, tagger: DeploymentHandle, reasoner: DeploymentHandle, retried: Callable[[str], None]) -> None:
+    def __init__(
+        self, tagger: DeploymentHandle, reasoner: DeploymentHandle, version: str, retried: Callable[[str], None]
+    ) -> None:
         self._tagger = tagger
         self._reasoner = reasoner
+        self._version = version
         self._retried = retried
 
     async def tag(self, text: str, chunks: Sequence[Chunk], deadline: float) -> list[tuple[Entity, ...]]:
@@ -37,29 +41,28 @@ class Stages:
     async def _call(self, stage: str, method: Any, deadline: float, *args: Any) -> Any:
         left = seconds_left(deadline)
         async with within(left, stage):
-            return await call(stage, method, *args, left, retried=self._retried)
+            return await call(stage, method, self._version, *args, left, retried=self._retried)
 
     async def missing(self) -> dict[str, str]:
         """The stages that have no replica, or do not answer a probe in time, and why."""
         application = serve.get_replica_context().app_name
         deployments = (await asyncio.to_thread(serve.status)).applications[application].deployments
         stages = {"EntityTagger": self._tagger.probe, "Reasoner": self._reasoner.probe}
-        reasons = await asyncio.gather(*(_missing(name, deployments[name], probe) for name, probe in stages.items()))
+        reasons = await asyncio.gather(*(self._why(name, deployments[name], probe) for name, probe in stages.items()))
         return {name: reason for name, reason in zip(stages, reasons, strict=True) if reason}
 
-
-async def _missing(name: str, overview: status.Overview, probe: Any) -> str:
-    """Empty where the stage answers."""
-    if not status.runs(overview):
-        return status.why(overview)
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
-            await call(name, probe)
-    except CodeserveError as error:
-        return error.detail
-    except TimeoutError:
-        return f"no answer within {PROBE_TIMEOUT_S} s"
-    return ""
+    async def _why(self, name: str, overview: status.Overview, probe: Any) -> str:
+        """Empty where the stage answers."""
+        if not status.runs(overview):
+            return status.why(overview)
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await call(name, probe, self._version)
+        except CodeserveError as error:
+            return error.detail
+        except TimeoutError:
+            return f"no answer within {PROBE_TIMEOUT_S} s"
+        return ""
 
 
 @serve.deployment(
@@ -78,7 +81,8 @@ class Gateway:
 
         self._settings = load_settings(settings)
         self._metrics = Metrics()
-        stages = Stages(tagger, reasoner, self._metrics.retried)
+        version = version_of(self._settings.model_set)
+        stages = Stages(tagger, reasoner, version, self._metrics.retried)
         self._service = CodingService(load_knowledge(self._settings), self._settings.model_set, stages)
 
     def __serve_build_asgi_app__(self) -> Any:

@@ -10,6 +10,7 @@ from codeserve.reasoning.prompts import Prompter
 from codeserve.reasoning.reasoner import Reasoner
 from codeserve.setup import ready
 from codeserve.tagging.core import TaggerModel
+from codeserve.weights import verify
 
 
 def load_tagger(settings: TaggerSettings) -> TaggerModel:
@@ -17,6 +18,7 @@ def load_tagger(settings: TaggerSettings) -> TaggerModel:
 
     torch.set_num_threads(settings.threads)
     folder = model_folder(settings.model, ready(home()).tagger)
+    verify(folder)
     return TaggerModel(folder, settings.dtype, settings.device, settings.label_map)
 
 
@@ -26,6 +28,7 @@ def load_reasoner(model_set: ModelSet) -> Reasoner:
 
     settings, at = model_set.reasoner, ready(home())
     folder = model_folder(settings.model, at.reasoner)
+    verify(folder)
     prompter = Prompter.load(folder, settings.block_size, settings.answer_form)
     return Reasoner(
         load_retriever(at, model_set.retriever),

@@ -12,6 +12,7 @@ from ray import serve
 from codeserve.config import ModelSet, home, keep_to_home
 from codeserve.deadlines import within
 from codeserve.deployments.starting import paced
+from codeserve.deployments.versions import require, version_of
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.scaling import FIRST_TOKEN_S, QUEUED_TOKENS
 
@@ -31,14 +32,17 @@ class Reasoner:
         keep_to_home(home())
         from codeserve.deployments.loading import load_reasoner
 
+        whole = ModelSet.model_validate(model_set)
+        self._version = version_of(whole)
         async with paced("Reasoner"):
-            self._reasoner = await asyncio.to_thread(load_reasoner, ModelSet.model_validate(model_set))
+            self._reasoner = await asyncio.to_thread(load_reasoner, whole)
             await self._reasoner.engine.start()
 
     async def answer(
-        self, questions: Sequence[Question], quick: bool = False, seconds: float = math.inf
+        self, version: str, questions: Sequence[Question], quick: bool = False, seconds: float = math.inf
     ) -> tuple[Answer, ...]:
         """After `seconds`, or when the call is cancelled, the engine's requests for it are aborted."""
+        require(self._version, version)
         async with within(seconds, "the reasoner"):
             return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
 
@@ -46,7 +50,8 @@ class Reasoner:
         """The engine's own counters: see `Engine.load`."""
         return self._reasoner.engine.load()
 
-    async def probe(self) -> str:
+    async def probe(self, version: str) -> str:
+        require(self._version, version)
         await self._reasoner.engine.check()
         return "ready"
 

@@ -27,13 +27,13 @@ def runs(overview: Overview) -> bool:
 
 
 def why(overview: Overview) -> str:
-    """ "starting", "no replica fits", or how it failed: the kind of the error, and what it says where it is ours."""
+    """That it starts or waits, or how it failed: the kind of the error, and what it says where it is ours."""
     raised = cause(overview.message)
     if overview.status == "DEPLOY_FAILED":
         return f"cannot start ({raised or 'no reason given'})"
     if raised:
         return f"a start failed ({raised}), tried again"
-    if "PENDING_ALLOCATION" in overview.replica_states or "have taken more than" in overview.message:
+    if "have taken more than" in overview.message:
         return "waits for resources"
     return "starting"
 

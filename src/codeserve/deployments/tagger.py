@@ -9,9 +9,10 @@ from typing import Any
 
 from ray import serve
 
-from codeserve.config import TaggerSettings, home, keep_to_home
+from codeserve.config import ModelSet, home, keep_to_home
 from codeserve.deadlines import within
 from codeserve.deployments.starting import paced
+from codeserve.deployments.versions import require, version_of
 from codeserve.tagging.entities import Chunk, Entity
 from codeserve.tagging.post import decode
 
@@ -32,21 +33,25 @@ def padded_tokens(chunks: Sequence[Chunk]) -> int:
     health_check_timeout_s=30,
 )
 class EntityTagger:
-    async def __init__(self, settings: dict[str, Any]) -> None:
+    async def __init__(self, model_set: dict[str, Any]) -> None:
         keep_to_home(home())
         from codeserve.deployments.loading import load_tagger
 
-        chosen = TaggerSettings.model_validate(settings)
+        whole = ModelSet.model_validate(model_set)
+        self._version, chosen = version_of(whole), whole.tagger
         async with paced("EntityTagger"):
             self._model = await asyncio.to_thread(load_tagger, chosen)
         self._run_chunk.set_max_batch_size(chosen.max_batch_tokens)
         self._run_chunk.set_batch_wait_timeout_s(chosen.batch_wait_s)
 
-    async def tag(self, text: str, chunks: Sequence[Chunk], seconds: float = math.inf) -> list[tuple[Entity, ...]]:
+    async def tag(
+        self, version: str, text: str, chunks: Sequence[Chunk], seconds: float = math.inf
+    ) -> list[tuple[Entity, ...]]:
         """The entities of each chunk; spans index `text`. A note's chunks are gathered, so each stays in budget.
 
         After `seconds`, or when the call is cancelled, the chunks that wait for a batch are dropped from it.
         """
+        require(self._version, version)
         async with within(seconds, "the tagger"):
             labelled = await asyncio.gather(*(self._run_chunk(chunk) for chunk in chunks))
         return [
@@ -58,8 +63,9 @@ class EntityTagger:
     async def _run_chunk(self, chunks: list[Chunk]) -> list[Any]:
         return await asyncio.to_thread(self._model.run, [chunk.ids for chunk in chunks])
 
-    async def probe(self) -> str:
+    async def probe(self, version: str) -> str:
         """Answers once the model does; the readiness check calls it."""
+        require(self._version, version)
         await asyncio.to_thread(self._model.run, [(self._model.probe_id,)])
         return "ready"
 
