@@ -294,10 +294,11 @@ async def scenarios(url: str, secrets: dict[str, str], tally: Any, seconds: floa
         after = {name: n - counted[name] for name, n in (await tally.counts.remote()).items()}
         result["hang_up"] = {"stayed": stayed.summary(seconds), "left": left.summary(seconds), "stage": after}
 
+        again = await retries(url)
         dying, _ = await asyncio.gather(
             load.offer(CAPACITY / 2, seconds), asyncio.to_thread(lambda: (time.sleep(seconds / 4), kill_a_replica()))
         )
-        result["replica_dies"] = {**dying.summary(seconds), "made_again": await retries(url)}
+        result["replica_dies"] = {**dying.summary(seconds), "made_again": await retries(url) - again}
     return result
 
 

@@ -81,6 +81,20 @@ def test_what_a_replica_answers_is_final(said: BaseException, kind: type[Excepti
     assert len(method.responses) == 1
 
 
+def test_a_call_that_was_cancelled_before_its_caller_is_not_made_again() -> None:
+    method = Method(asyncio.CancelledError(), "answer")
+
+    async def main() -> None:
+        task = asyncio.create_task(call("Stage", method))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert len(method.responses) == 1
+
+
 def test_cancelling_the_caller_cancels_the_call() -> None:
     method = Method(None)
 

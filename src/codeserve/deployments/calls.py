@@ -15,6 +15,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUn
 from codeserve.errors import CodeserveError, Overloaded, StageFailed
 
 RETRY_AFTER_S = 2
+PAUSE_S = 0.2
 logger = logging.getLogger(__name__)
 
 
@@ -60,7 +61,9 @@ async def _once(method: Any, args: tuple[Any, ...]) -> Any:
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and not task.cancelling():
-            # Nobody here cancelled: the replica did, because it is being stopped.
+            # Cancelled from outside: its replica is being stopped, or the caller hung up and Ray was quicker to cancel
+            # the call than this task, whose own cancellation then comes within the pause.
+            await asyncio.sleep(PAUSE_S)
             raise ReplicaLost from None
         response.cancel()
         raise
