@@ -12,7 +12,14 @@ from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
 from codeserve.rules.em_inferred import infer
 from codeserve.rules.em_modifiers import em_modifiers, part_of_procedure, telehealth
-from codeserve.rules.em_special import in_global_period, medicare_preventive, separate_visit, staff_visit, with_special
+from codeserve.rules.em_special import (
+    check_in,
+    in_global_period,
+    medicare_preventive,
+    separate_visit,
+    staff_visit,
+    with_special,
+)
 from codeserve.rules.em_visit import Visit, has_visit, stated_age, total_minutes, visit_of
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank, two_of_three
@@ -47,8 +54,8 @@ def decide_em(
     if encounter.age is None:
         encounter = replace(encounter, age=stated_age(document.text))
     visit = visit_of(document, encounter)
-    if staff := staff_visit(document, visit):
-        return replace(staff, notices=(*inferred, *staff.notices))
+    if short := staff_visit(document, visit) or check_in(document, encounter, visit):
+        return replace(short, notices=(*inferred, *short.notices))
     elements = assess(document, entities, diagnoses, encounter, procedures)
     minutes, told = total_minutes(document, encounter)
     reasons = em_modifiers(document, diagnoses, procedures, encounter, fees)

@@ -15,7 +15,7 @@ from codeserve.notes.spans import Span
 from codeserve.rules.em_visit import Visit, says, where
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
-from codeserve.rules.results import Diagnosis, Element, Em, EmAddOn, Procedure, Role
+from codeserve.rules.results import Diagnosis, Element, ElementItem, Em, EmAddOn, Procedure, Role
 from codeserve.rules.tables import rows
 from codeserve.rules.vaccines import is_giving, is_vaccine
 
@@ -51,6 +51,16 @@ def staff_visit(document: Document, visit: Visit) -> Em | None:
     )
 
 
+def check_in(document: Document, encounter: Encounter, visit: Visit) -> Em | None:
+    """A brief virtual check-in of an established patient that no visit belongs to (CPT 98016); None for any other."""
+    told = where(document.text, "check_in") if encounter.modality in ("audio", "video") else None
+    if told is None or visit.status != "established" or says(document.text, "leads_to_visit"):
+        return None
+    nothing = Element("none", ())
+    item = Element("none", (ElementItem("time", "5 to 10 minutes of medical discussion", (told,)),))
+    return Em("98016", "time", "none", item, nothing, nothing, 0.6, rationale="a brief virtual check-in")
+
+
 def medicare_preventive(document: Document, encounter: Encounter) -> str | None:
     """The code of Medicare's own preventive visits that the note names; None where it names none."""
     if not encounter.medicare:
@@ -78,7 +88,12 @@ def with_special(
     return replace(em, also=also, notices=(*em.notices, *notices))
 
 
-_CODERS = (("critical", "em-critical-care"), ("transitional", "em-transitional-care"))
+_CODERS = (
+    ("critical", "em-critical-care"),
+    ("transitional", "em-transitional-care"),
+    ("shared", "em-split-shared"),
+    ("teaching", "em-teaching"),
+)
 
 
 def _prolonged(em: Em, encounter: Encounter, minutes: int | None, told: Span | None) -> Iterator[EmAddOn]:

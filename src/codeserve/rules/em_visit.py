@@ -6,6 +6,7 @@ Time"; the tables em_families.tsv and em_words.tsv.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ BY_STATUS = frozenset({"office", "home", "preventive", "video", "audio"})
 LONGEST = 600
 OLDEST = 120
 AFTER = 60
+BEFORE = 160
+HALF_DAY = 12 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +122,29 @@ def total_minutes(document: Document, encounter: Encounter) -> tuple[int | None,
 
 
 def _stated(text: str) -> Iterator[tuple[int, Span]]:
+    """The provider's own time statements: a number of minutes, or from when to when."""
     for row in rows("em_words.tsv"):
-        if row["sort"] == "time":
+        if row["sort"] in ("time", "clock"):
             for match in pattern(row["pattern"]).finditer(text):
-                minutes = 60 * int(match["hours"] or 0) + int(match["minutes"] or 0)
-                if 0 < minutes <= LONGEST and not _other_work(text[match.start() : match.end() + AFTER]):
+                minutes = _by_clock(match) if row["sort"] == "clock" else _minutes(text, match)
+                sentence = text[max(0, match.start() - BEFORE) : match.start()].rpartition("\n")[2].rpartition(". ")[2]
+                own = not says(sentence + match[0], "others_time") or says(match[0], "first_person")
+                if own and 0 < minutes <= LONGEST and not _other_work(text[match.start() : match.end() + AFTER]):
                     yield minutes, Span(*match.span())
+
+
+def _minutes(text: str, match: re.Match[str]) -> int:
+    """The minutes of a statement; "more than 30" is 31."""
+    minutes = 60 * int(match["hours"] or 0) if "hours" in match.re.groupindex else 0
+    minutes += int(match["minutes"] or 0)
+    number = match.start("minutes") if match["minutes"] else match.start("hours")
+    return minutes + says(text[max(0, number - AFTER) : number], "more_than")
+
+
+def _by_clock(match: re.Match[str]) -> int:
+    """The minutes from one time of day to another; across noon where the clock has 12 hours."""
+    begin, end = (60 * int(match[f"h{n}"]) + int(match[f"m{n}"]) for n in (1, 2))
+    return end - begin if end >= begin else end - begin + HALF_DAY
 
 
 def _other_work(said: str) -> bool:
