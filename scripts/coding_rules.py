@@ -29,14 +29,14 @@ The level is counted by code from the note (docs/accuracy.md has how often it is
 
 | what | table | source | tests |
 |---|---|---|---|
-| family by setting, service, note type, payer | em_families.tsv, places.tsv | CPT E/M guidelines by setting; CMS Claims Processing Manual, chapter 12, section 30.6 | test_em.py |
-| levels and least minutes | em_codes.tsv, em_discharge.tsv, em_preventive.tsv | CPT E/M guidelines 2021, 2023, 2024 | test_em.py, em_vignettes*.yaml, em_heldout.yaml |
-| problems | mdm_problem_kinds.tsv, mdm_problem_cues.tsv, mdm_problem_levels.tsv | CPT, number and complexity of problems addressed | test_mdm.py, vignettes |
-| data | mdm_data_cues.tsv, mdm_tests.tsv, mdm_sites.tsv | CPT, amount and complexity of data | test_mdm.py, vignettes |
+| family by setting, service, note type, payer; what the note's first lines tell of them | em_families.tsv, places.tsv, em_words.tsv | CPT E/M guidelines by setting; CMS Claims Processing Manual, chapter 12, section 30.6 | test_em.py, test_em_inferred.py |
+| levels and least minutes | em_codes.tsv, em_discharge.tsv, em_preventive.tsv | CPT E/M guidelines 2021, 2023, 2024 | test_em.py, em_vignettes*.yaml, em_heldout.yaml, em_blind_tune.yaml |
+| problems | mdm_problem_kinds.tsv, mdm_problem_cues.tsv, mdm_problem_levels.tsv, mdm_goals.tsv, mdm_words.tsv | CPT, number and complexity of problems addressed | test_mdm.py, vignettes |
+| data | mdm_data_cues.tsv, mdm_tests.tsv, mdm_sites.tsv, mdm_words.tsv, mdm_not_counted.tsv | CPT, amount and complexity of data | test_mdm.py, vignettes |
 | risk | mdm_risk_cues.tsv, drugs.tsv, surgeries.tsv, mdm_not_counted.tsv | CPT, risk of complications | test_mdm.py, vignettes |
 | prolonged services | em_prolonged.tsv | CPT 99417, 99418; CMS Physician Fee Schedule 2023 (G2212, G0316 to G0318) | test_em.py |
 | longitudinal care G2211, Medicare's G0402, G0438, G0439, visits to staff | em_words.tsv | CMS Physician Fee Schedule 2024, 2025; Claims Processing Manual, chapter 18, section 140 | test_em.py |
-| telehealth 98000 to 98015, 95, 93 | em_codes.tsv, em_telehealth_payers.tsv | CPT 2025, telemedicine services; CMS Physician Fee Schedule 2025 | test_em.py |
+| telehealth 98000 to 98016, 95, 93 | em_codes.tsv, em_telehealth_payers.tsv | CPT 2025, telemedicine services; CMS Physician Fee Schedule 2025 | test_em.py |
 | modifiers 24, 25 and 57 | em_modifiers.tsv, global_related.tsv | CPT appendix A; NCCI Policy Manual I.D; CMS Claims Processing Manual, chapter 12, section 40 | test_suggest_modifiers.py, test_schedule.py, test_em.py |
 
 ## Modifiers of services

@@ -39,11 +39,11 @@ class Confidence:
         return round(min(self.most, max(self.least, 1 / (1 + math.exp(-z)))), 4)
 
     @classmethod
-    @lru_cache(maxsize=1)
-    def load(cls) -> Confidence:
-        """From data/models/confidence.json. Raises SetupError when that is not whole."""
+    @lru_cache(maxsize=2)
+    def load(cls, name: str = "confidence.json") -> Confidence:
+        """From a file of data/models. Raises SetupError when that is not whole."""
         try:
-            held = orjson.loads(files("codeserve").joinpath("data", "models", "confidence.json").read_bytes())
+            held = orjson.loads(files("codeserve").joinpath("data", "models", name).read_bytes())
             return cls(held["version"], held["bias"], held["weights"], held["least"], held["most"])
         except (OSError, KeyError, TypeError, orjson.JSONDecodeError) as error:
             raise SetupError(f"the table of confidences cannot be read ({type(error).__name__})") from None

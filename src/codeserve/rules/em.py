@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
+from codeserve.rules.em_confidence import with_confidence
 from codeserve.rules.em_inferred import infer
 from codeserve.rules.em_modifiers import em_modifiers, part_of_procedure, telehealth
 from codeserve.rules.em_special import (
@@ -29,7 +30,7 @@ from codeserve.rules.schedule import Schedule
 from codeserve.rules.tables import rows
 from codeserve.tagging.entities import Entity
 
-CONFIDENCE = {"both": 0.8, "one": 0.7, "inferred": 0.6}
+UNFITTED = 0.0  # until rules/em_confidence.py has judged the whole code
 REMOTE = ("video", "audio")  # families whose codes say how already
 NAMES = ("problems", "data", "risk")
 Elements = tuple[Element, Element, Element]
@@ -55,7 +56,7 @@ def decide_em(
         encounter = replace(encounter, age=stated_age(document.text))
     visit = visit_of(document, encounter)
     if short := staff_visit(document, visit) or check_in(document, encounter, visit):
-        return replace(short, notices=(*inferred, *short.notices))
+        return with_confidence(replace(short, notices=(*inferred, *short.notices)), diagnoses)
     elements = assess(document, entities, diagnoses, encounter, procedures)
     minutes, told = total_minutes(document, encounter)
     reasons = em_modifiers(document, diagnoses, procedures, encounter, fees)
@@ -70,7 +71,8 @@ def decide_em(
         em = _leveled(visit, elements, minutes, told, reasons)
     if em is None:
         return None
-    return with_special(replace(em, notices=inferred), document, encounter, minutes, told, procedures)
+    whole = with_special(replace(em, notices=inferred), document, encounter, minutes, told, procedures)
+    return with_confidence(whole, diagnoses)
 
 
 def _leveled(
@@ -82,7 +84,6 @@ def _leveled(
     by_time = _by_time(codes, minutes)
     method = "time" if by_time and codes.index(by_time) > codes.index(by_mdm) else "mdm"
     chosen = by_time if by_time and method == "time" else by_mdm
-    agree = "inferred" if visit.inferred else "both" if by_time is None or by_time == by_mdm else "one"
     problems, data, risk = _with_time(elements, minutes, told, method)
     return Em(
         code=chosen["code"],
@@ -91,7 +92,7 @@ def _leveled(
         problems=problems,
         data=data,
         risk=risk,
-        confidence=CONFIDENCE[agree],
+        confidence=UNFITTED,
         level_by_time=by_time["code"] if by_time else None,
         next_level=_next_level(codes, chosen, elements),
         rationale=_rationale(visit, elements, level, minutes, method),
@@ -158,7 +159,7 @@ def _discharge(
         problems=problems,
         data=data,
         risk=risk,
-        confidence=CONFIDENCE["both" if minutes is not None else "inferred"],
+        confidence=UNFITTED,
         level_by_time=row["code"],
         next_level="" if row is codes[-1] else f"{codes[-1]['code']} would need more than 30 minutes, documented",
         rationale=f"discharge by time only: {stated}",
@@ -188,7 +189,7 @@ def _preventive(
         problems=problems,
         data=data,
         risk=risk,
-        confidence=CONFIDENCE["inferred" if visit.inferred else "both"],
+        confidence=UNFITTED,
         rationale=f"preventive visit, {visit.status} patient{age}{_inferred(visit)}",
         modifiers=tuple(one.modifier for one in reasons),
         modifier_reasons=reasons,

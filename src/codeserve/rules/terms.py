@@ -11,8 +11,9 @@ from codeserve.rules.tables import rows
 
 Row = Mapping[str, str]
 VALUE = "#"  # a name that ends so is one only where a number follows; with capitals, only as it is written
+SHORT = 2  # letters of a symbol
 _WORD = re.compile(r"[^\W_]+")
-_GAP = re.compile(r"[\s\-–/&'’+]{0,3}")
+_GAP = re.compile(r"[\s\-–/&'’+#]{0,3}|\.")
 # A value of a test, and not a strength: "magnesium 1.9", "magnesium 400 mg".
 _NUMBER = re.compile(
     r"(?: level)?(?: (?:was|is|of|at))?[ :=<>~]{1,3}\d[\d.,]*+(?! ?(?:mg|mcg|g|units?|iu|tab\w*|meq)\b(?!/))"
@@ -58,8 +59,9 @@ class Terms:
             plural = (*lower[:-1], lower[-1].removesuffix("s"))
             for key in dict.fromkeys((lower, plural)):
                 said = text[words[place].start() : end]
-                if fitting := [r for name, r in self._known.get(key, ()) if _fits(name, said, text, end)]:
-                    yield number, fitting
+                fitting = {id(row): row for name, row in self._known.get(key, ()) if _fits(name, said, text, end)}
+                if fitting:
+                    yield number, list(fitting.values())
 
     def _run(self, text: str, words: list[re.Match[str]], place: int) -> list[str]:
         """The words from one on that no punctuation parts."""
@@ -76,4 +78,6 @@ def _fits(name: str, said: str, text: str, end: int) -> bool:
     if name.endswith(VALUE):
         as_written = bare.islower() or said == bare
         return as_written and _NUMBER.match(text, end) is not None
+    if len(bare) == SHORT and not bare.isupper() and not bare.islower():
+        return said == bare  # "Mg" is magnesium, "mg" is not
     return not bare.isupper() or said.isupper() or said.removesuffix("s").isupper()
