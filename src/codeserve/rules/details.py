@@ -46,7 +46,7 @@ class Detail:
 
 
 @lru_cache(maxsize=8)
-def _cues(kind: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+def cues(kind: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple((r["value"], any_of(r["words"].split("|"))) for r in rows("details.tsv") if r["kind"] == kind)
 
 
@@ -54,7 +54,7 @@ def find(kind: str, text: str, within: Span) -> tuple[Detail, ...]:
     """All words of a kind of detail in a part of the text, in order."""
     found = [
         Detail(value, Span(*match.span()))
-        for value, pattern in _cues(kind)
+        for value, pattern in cues(kind)
         for match in pattern.finditer(text, within.start, within.end)
     ]
     if kind == "side":

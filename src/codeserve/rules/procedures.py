@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -10,22 +10,28 @@ from codeserve.codesets.procedures import ProcedureCode, Procedures
 from codeserve.notes.document import Document
 from codeserve.reasoning.questions import Answer, Question, System
 from codeserve.retrieval import text as words
-from codeserve.rules import details
 from codeserve.rules.doses import units
+from codeserve.rules.drug_giving import with_giving
 from codeserve.rules.em_modifiers import telehealth
 from codeserve.rules.encounter import Encounter
+from codeserve.rules.frames import refined
+from codeserve.rules.included import combined, without_included
 from codeserve.rules.modifier_words import because, marked
 from codeserve.rules.procedure_extras import digit, following
 from codeserve.rules.results import Alternative, Diagnosis, ModifierReason, Procedure, Role
 from codeserve.rules.services import Done, ProcedureTerms, done, professional
+from codeserve.rules.sides import side_modifier
 from codeserve.rules.sizes import sized
 from codeserve.rules.tables import rows
+from codeserve.rules.told_units import told_units
 
 __all__ = ["Done", "ProcedureTerms", "decide_procedures", "done", "procedure_questions"]
 
+MOST_EVIDENCE = 4
 MOST_POINTERS = 4  # CMS-1500, item 24E
 PROFESSIONAL = "26"
 SIDES = frozenset({"right", "left"})
+BY_ACT = 0.85  # the confidence of a code that act and place decide, not one term
 
 
 def procedure_questions(document: Document, services: Sequence[Done], first_id: int) -> tuple[Question, ...]:
@@ -48,12 +54,33 @@ def decide_procedures(
     visit = encounter or Encounter()
     found: dict[tuple[str, tuple[str, ...]], Procedure] = {}
     for service, answer in zip(services, answers, strict=True):
-        chosen = sized(answer.judged[0].candidate.code, service.sentence.of(document.text)) if answer.judged else None
-        if chosen and answer.none <= 0.5:
+        if chosen := _chosen(service, answer, document):
             decided = _procedure(chosen, service, answer, document, diagnoses, procedures)
             procedure = _placed(decided, visit, procedures)
-            found.setdefault((procedure.code, procedure.modifiers), procedure)
-    return following(tuple(found.values()), document, visit, procedures)
+            place = (procedure.code, procedure.modifiers)
+            known = found.get(place)
+            found[place] = procedure if known is None else _also_told(known, service)
+    counted = [replace(p, units=told_units(p, document)) for p in found.values()]
+    together = combined(with_giving(counted, document, visit, procedures), procedures)
+    billed = without_included(together)
+    return following(billed, document, visit, procedures)
+
+
+def _also_told(procedure: Procedure, service: Done) -> Procedure:
+    """The service with one more sentence that tells of it."""
+    evidence = dict.fromkeys((*procedure.evidence, service.sentence))
+    return replace(procedure, evidence=tuple(evidence)[:MOST_EVIDENCE])
+
+
+def _chosen(service: Done, answer: Answer, document: Document) -> str | None:
+    """The code that the words around an act decide; else the first candidate's, by the number stated with it."""
+    if service.code:
+        return service.code
+    if not answer.judged or answer.none > 0.5:
+        return None
+    said = service.sentence.of(document.text)
+    code = refined(answer.judged[0].candidate.code, service.sentence.line_of(document.text).of(document.text))
+    return sized(code, said)
 
 
 def _procedure(
@@ -64,23 +91,27 @@ def _procedure(
     diagnoses: Sequence[Diagnosis],
     procedures: Procedures,
 ) -> Procedure:
-    best, *others = answer.judged
     code = procedures.get(chosen)
-    sized_to = f"; {chosen} by the number stated" if chosen != best.candidate.code else ""
+    best = next((one for one in answer.judged if one.candidate.code == chosen), None)
+    others = [one for one in answer.judged if one is not best]
+    first = answer.judged[0] if answer.judged else None
+    how = "" if first is best else f"; {chosen} by the number stated or the words near it"
     said = service.sentence.of(document.text)
+    reasons = pointers(chosen, f"{said} {service.term}", diagnoses)
     plain = Procedure(
         code=chosen,
-        system=best.candidate.system,
-        description=code.description if code else best.candidate.description,
-        confidence=best.probability,
+        system=code.system if code else System.CPT,
+        description=code.description if code else "",
+        confidence=first.probability if first and (first is best or not service.code) else BY_ACT,
         evidence=(service.sentence,),
         decided_by=answer.decided_by,
-        units=units(code, said, service.term) if code else 1,
-        diagnosis_pointers=pointers(chosen, f"{said} {service.term}", diagnoses),
+        units=units(code, said, service.term, service.near) if code else 1,
+        diagnosis_pointers=reasons,
         alternatives=tuple(Alternative(o.candidate.code, o.candidate.description, o.probability) for o in others),
-        rationale=f"“{service.term}” was done{sized_to}; decided by {answer.decided_by}",
+        rationale=f"“{service.term}” was done{how}; decided by {answer.decided_by}",
     )
-    return marked(plain, *(_sides(code, document, service) if code else ()))
+    justifying = [d for d in diagnoses if d.sequence in reasons]
+    return marked(plain, *(_sides(code, document, service, justifying) if code else ()))
 
 
 def _placed(procedure: Procedure, visit: Encounter, procedures: Procedures) -> Procedure:
@@ -93,19 +124,14 @@ def _placed(procedure: Procedure, visit: Encounter, procedures: Procedures) -> P
     return marked(procedure, *telehealth(visit))
 
 
-def _sides(code: ProcedureCode, document: Document, service: Done) -> Iterator[ModifierReason]:
+def _sides(
+    code: ProcedureCode, document: Document, service: Done, reasons: Sequence[Diagnosis]
+) -> tuple[ModifierReason, ...]:
     """A digit, or RT, LT or 50 for a service on one of two sides."""
-    if one := digit(code.code, service.sentence.of(document.text)):
-        yield because("digit", one, (service.sentence,))
-    elif "side" in code.needs:
-        found = details.find("side", document.text, service.sentence)
-        spans = [detail.span for detail in found]
-        values = {detail.value for detail in found}
-        if values == {"right"} or values == {"left"}:
-            side = values.pop()
-            yield because("side", {"right": "RT", "left": "LT"}[side], spans, side=side)
-        elif "bilateral" in values or values == {"right", "left"}:
-            yield because("both-sides", "50", spans)
+    if one := digit(code.code, service.sentence.of(document.text)) or digit(code.code, service.near):
+        return (because("digit", one, (service.sentence,)),)
+    side = side_modifier(document, service, reasons) if "side" in code.needs else None
+    return (side,) if side else ()
 
 
 def pointers(code: str, said: str, diagnoses: Sequence[Diagnosis]) -> tuple[int, ...]:

@@ -135,7 +135,7 @@ def _goes_on(text: str, one: Span, other: Span) -> bool:
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def pattern(text: str) -> re.Pattern[str]:
     """A pattern of the tables, in any case; {class} stands for the words of a class of mdm_words.tsv."""
     return re.compile(_expanded(text), re.IGNORECASE)

@@ -27,10 +27,15 @@ def sized(code: str, said: str) -> str | None:
     if not numbers:
         return code
     size = sum(numbers) if own["unit"] == "cm" else max(numbers)
-    family = [row for row in rows("procedure_sizes.tsv") if row["family"] == own["family"]]
-    fitting = (r["code"] for r in family if float(r["from"]) <= size <= float(r["to"] or "inf"))
-    too_small = own["least"] == "yes" and size < float(family[0]["from"])
-    return next(fitting, None if too_small else code)
+    least = min(float(row["from"]) for row in rows("procedure_sizes.tsv") if row["family"] == own["family"])
+    too_small = own["least"] == "yes" and size < least
+    return fitting(own["family"], size) or (None if too_small else code)
+
+
+def fitting(family: str, size: float) -> str | None:
+    """The code of a family for a size in its unit; None where no range holds it."""
+    ranges = (row for row in rows("procedure_sizes.tsv") if row["family"] == family)
+    return next((r["code"] for r in ranges if float(r["from"]) <= size <= float(r["to"] or "inf")), None)
 
 
 def _value(said: str) -> float:
