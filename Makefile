@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
-.PHONY: setup run test check bench accuracy clean help
+.PHONY: setup run test check bench faults accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -31,6 +31,9 @@ check: $(VENV)/.installed  ## Lint, types, import rule
 
 bench: setup  ## The baseline figures of docs/benchmarks.md
 	$(VENV)/bin/python benchmarks/baseline.py
+
+faults: setup  ## What clients see when parts die, hang or run out (45 minutes); the table goes to docs/operations.md
+	$(VENV)/bin/python -m benchmarks.faults --page docs/operations.md
 
 accuracy: setup  ## Score the gold notes of our own; the report goes to runs/accuracy
 	$(VENV)/bin/codeserve eval --report runs/accuracy $(foreach set,general facility,\

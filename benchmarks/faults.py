@@ -3,7 +3,7 @@
 
     python -m benchmarks.faults   # all of them with a tiny LLM
     python -m benchmarks.faults --only kill-reasoner-ten --models embedded
-    python -m benchmarks.faults --table docs/operations.md       # the table out of the results kept so far
+    python -m benchmarks.faults --kept --page docs/operations.md   # the table out of the results kept so far
 
 16 clients ask for the example notes in a closed loop. Each answer is held against the one given before. A fault
 passes where clients saw nothing but its allowed kinds (200, and 503 or 429 with Retry-After; a closed connection only
@@ -19,20 +19,22 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 
-from benchmarks.causes import FAULTS, Fault, Stage
+from benchmarks.causes import FAULTS, SIGTERM, Fault, Stage
 from benchmarks.clients import Answer, Body, Clients, Seen, bodies, judge, one_by_one
 from benchmarks.processes import ENGINE, ROOT, Running, running
 from benchmarks.tiny import make_reasoner
 
+MODELS = ("tiny", "embedded")
 ALLOWED = {"200", "503", "429"}
 WARM_S, CALM_S, LIMIT_S = 6.0, 6.0, 240.0
 RESULTS = ROOT / "benchmarks" / "results" / "faults"
@@ -42,86 +44,108 @@ START, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`full_service_s`: from the fault until the last answer that was not a right 200 had ended and every stage was
-    ready again. Memory in MiB, of all processes, pages shared with others left out."""
+    ready again. `left`: processes that have no parent of the service any more, or outlive it. `memory_mib`: of all
+    processes before and after, pages shared with others left out."""
 
     fault: str
     models: str
     passed: bool
     counts: dict[str, int]
     full_service_s: float | None
-    orphans: list[str]
-    engines: int
-    memory_before_mib: float
-    memory_after_mib: float
+    left: list[str]
+    memory_mib: tuple[int, int]
     when: str
     machine: str
+    clients: int
     note: str = ""
-    exit_code: int | None = None
-    left_after_stop: int = 0
 
 
-def configuration(folder: Path, model: str, name: str = "faults-a") -> Path:
-    """serve_config.yaml with a reasoner of our own; a short stall, so that a run does not take long."""
+def configuration(folder: Path, model: str, stall_s: float, name: str = "faults-a") -> Path:
+    """serve_config.yaml with a reasoner of our own."""
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     model_set = config["applications"][0]["args"]["model_set"]
     model_set["name"] = name
-    model_set["reasoner"].update(model=model)
+    model_set["reasoner"].update(model=model, stall_s=stall_s)
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
 
 
-async def session(faults: Sequence[Fault], models: str, clients: int) -> list[Outcome]:
-    """One service, one fault after the other; then it is stopped."""
-    with TemporaryDirectory(prefix="codeserve-faults-") as name, ExitStack() as stack:
-        folder = Path(name)
-        model = "embedded" if models == "embedded" else str(make_reasoner(folder / "llm"))
-        stage = Stage(folder, model, lambda m, n: configuration(folder, m, n))
-        environment: dict[str, str] = {}
-        for fault in faults:
-            environment |= fault.prepare(stage, stack) if fault.prepare else {}
-        stage.service = stack.enter_context(running(configuration(folder, model), folder / "log", **environment))
-        asked = [*bodies(), *(body for fault in faults for body in fault.bodies())]
-        expected = {"faults-a": await asyncio.to_thread(one_by_one, stage.service.url, asked)}
-        outcomes = [await trial(fault, stage, asked, expected, models, clients) for fault in faults]
-        code = await asyncio.to_thread(stage.service.stop)
-        left = len(stage.service.all())
-    clean = code == 0 and not left
-    return [replace(one, exit_code=code, left_after_stop=left, passed=one.passed and clean) for one in outcomes]
+@dataclass
+class Session:
+    """One service, one fault after the other under load, then SIGTERM under load. `keep` is told each outcome."""
 
+    faults: Sequence[Fault]
+    models: str = "tiny"
+    clients: int = 16
+    stall_s: float = 20.0
+    keep: Callable[[Outcome], None] = lambda _: None
+    asked: list[Body] = field(default_factory=list)
+    expected: dict[str, dict[str, Answer]] = field(default_factory=dict)
 
-async def trial(
-    fault: Fault, stage: Stage, asked: list[Body], expected: dict[str, dict[str, Answer]], models: str, clients: int
-) -> Outcome:
-    """One fault under load, until the service is whole again."""
-    service = stage.service
-    async with Clients(service.url, asked, clients, fault.fresh_connections) as load:
-        await asyncio.sleep(WARM_S)
-        before, begun = service.memory_mib(), time.monotonic()
-        note = await fault.act(stage) or ""
-        back = await full_service(service, load, begun)
-    if fault.another_model:
-        expected[fault.another_model] = stage.answers
-    counts = judge(load.seen, expected)
-    orphans, engines = service.orphans(), len(service.find(ENGINE))
-    allowed = set(counts) <= ALLOWED | fault.also_allowed
-    outcome = Outcome(
-        fault=fault.name,
-        models=models,
-        passed=allowed and back is not None and not orphans and engines == 1,
-        counts=dict(counts),
-        full_service_s=back,
-        orphans=orphans,
-        engines=engines,
-        memory_before_mib=round(before),
-        memory_after_mib=round(service.memory_mib()),
-        when=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=machine(),
-        note=note,
-    )
-    save(outcome)
-    print(json.dumps(asdict(outcome)), flush=True)
-    return outcome
+    async def run(self) -> list[Outcome]:
+        with TemporaryDirectory(prefix="codeserve-faults-") as name, ExitStack() as stack:
+            folder = Path(name)
+            model = "embedded" if self.models == "embedded" else str(make_reasoner(folder / "llm"))
+            stage = Stage(folder, model, lambda m, n: configuration(folder, m, self.stall_s, n))
+            environment: dict[str, str] = {}
+            for fault in self.faults:
+                environment |= fault.prepare(stage, stack) if fault.prepare else {}
+            config = configuration(folder, model, self.stall_s)
+            stage.service = stack.enter_context(running(config, folder / "log", **environment))
+            self.asked = [*bodies(), *(body for fault in self.faults for body in fault.bodies())]
+            self.expected = {"faults-a": await asyncio.to_thread(one_by_one, stage.service.url, self.asked)}
+            outcomes = [await self.hurt(fault, stage) for fault in self.faults]
+            return [*outcomes, await self.stop(stage)]
+
+    async def hurt(self, fault: Fault, stage: Stage) -> Outcome:
+        """Until the service is whole again."""
+        service = stage.service
+        async with Clients(service.url, self.asked, self.clients, fault.fresh_connections) as load:
+            await asyncio.sleep(WARM_S)
+            before, begun = service.memory_mib(), time.monotonic()
+            note = await fault.act(stage) or ""
+            back = await full_service(service, load, begun)
+        if stage.answers:
+            self.expected["faults-b"] = stage.answers
+        counts = judge(load.seen, self.expected)
+        left, engines = service.orphans(), len(service.find(ENGINE))
+        seen_well = set(counts) <= ALLOWED | fault.also_allowed
+        passed = seen_well and back is not None and not left and engines == 1
+        return self._told(fault, passed, counts, back, left, before, service.memory_mib(), note)
+
+    async def stop(self, stage: Stage) -> Outcome:
+        """What was inside at SIGTERM must be answered; what comes later is refused, and then there is nobody."""
+        service = stage.service
+        async with Clients(service.url, self.asked, self.clients) as load:
+            await asyncio.sleep(WARM_S)
+            before, begun = service.memory_mib(), time.monotonic()
+            code = await asyncio.to_thread(service.stop)
+            took = time.monotonic() - begun
+        inside = judge((one for one in load.seen if one.begun < begun < one.ended), self.expected)
+        left = [one.name() for one in service.all()]
+        passed = set(inside) == {"200"} and code == 0 and not left
+        return self._told(
+            SIGTERM, passed, inside, None, left, before, 0.0, f"ended after {took:.0f} s, exit code {code}"
+        )
+
+    def _told(
+        self,
+        fault: Fault,
+        passed: bool,
+        counts: Mapping[str, int],
+        back: float | None,
+        left: list[str],
+        before: float,
+        after: float,
+        note: str,
+    ) -> Outcome:
+        when, memory = datetime.now(UTC).isoformat(timespec="seconds"), (round(before), round(after))
+        outcome = Outcome(
+            fault.name, self.models, passed, dict(counts), back, left, memory, when, machine(), self.clients, note
+        )
+        self.keep(outcome)
+        return outcome
 
 
 async def full_service(service: Running, load: Clients, begun: float) -> float | None:
@@ -148,7 +172,8 @@ def machine() -> str:
 
 def save(outcome: Outcome) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{outcome.fault}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    _result(outcome.fault, outcome.models).write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    print(json.dumps(asdict(outcome)), flush=True)
 
 
 def table() -> str:
@@ -157,19 +182,26 @@ def table() -> str:
         "| fault | models | clients saw | full service after | left over | memory MiB before, after | date |",
         "|---|---|---|---|---|---|---|",
     ]
-    for fault in FAULTS.values():
-        path = RESULTS / f"{fault.name}.json"
-        if not path.exists():
-            continue
-        one = json.loads(path.read_text())
-        saw = ", ".join(f"{count} × {kind}" for kind, count in sorted(one["counts"].items()))
-        back = "not within the limit" if one["full_service_s"] is None else f"{one['full_service_s']:.0f} s"
-        left = len(one["orphans"]) + one["left_after_stop"]
-        mark = "" if one["passed"] else " **missed**"
-        memory = f"{one['memory_before_mib']}, {one['memory_after_mib']}"
-        title = fault.title + (f" ({one['note']})" if one["note"] else "")
-        lines.append(f"| {title}{mark} | {one['models']} | {saw} | {back} | {left} | {memory} | {one['when'][:10]} |")
+    for fault in (*FAULTS.values(), SIGTERM):
+        for models in MODELS:
+            path = _result(fault.name, models)
+            if path.exists():
+                lines.append(_row(fault, json.loads(path.read_text())))
     return "\n".join(lines)
+
+
+def _row(fault: Fault, one: dict[str, Any]) -> str:
+    saw = ", ".join(f"{count} × {kind}" for kind, count in sorted(one["counts"].items()))
+    back = "" if fault is SIGTERM else "not within the limit"
+    if one["full_service_s"] is not None:
+        back = f"{one['full_service_s']:.0f} s"
+    title = ("" if one["passed"] else "**missed:** ") + fault.title + (f" ({one['note']})" if one["note"] else "")
+    memory = ", ".join(map(str, one["memory_mib"]))
+    return f"| {title} | {one['models']} | {saw} | {back} | {len(one['left'])} | {memory} | {one['when'][:10]} |"
+
+
+def _result(fault: str, models: str) -> Path:
+    return RESULTS / f"{fault}-{models}.json"
 
 
 def write_table(path: Path) -> None:
@@ -182,24 +214,26 @@ def write_table(path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), help="this fault; may be repeated")
-    parser.add_argument("--models", choices=("tiny", "embedded"), default="tiny")
+    parser.add_argument("--models", choices=MODELS, default="tiny")
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--table", type=Path, help="write the table of kept results into this page, run nothing")
+    parser.add_argument("--page", type=Path, help="put the table of all kept results into this page at the end")
+    parser.add_argument("--kept", action="store_true", help="run nothing")
     options = parser.parse_args(arguments)
-    if options.table:
-        write_table(options.table)
-        return 0
-    chosen = [FAULTS[name] for name in options.only or FAULTS]
-    together = [fault for fault in chosen if not fault.prepare]
-    outcomes = []
-    for group in ([together] if together else []) + [[fault] for fault in chosen if fault.prepare]:
-        print(", ".join(fault.name for fault in group), "…", file=sys.stderr, flush=True)
-        outcomes += asyncio.run(session(group, options.models, options.clients))
-    for outcome in outcomes:
-        save(outcome)
-    missed = [outcome.fault for outcome in outcomes if not outcome.passed]
+    missed = [] if options.kept else run([FAULTS[name] for name in options.only or FAULTS], options)
+    if options.page:
+        write_table(options.page)
     print(f"missed: {', '.join(missed) or 'none'}", file=sys.stderr)
     return 1 if missed else 0
+
+
+def run(chosen: Sequence[Fault], options: argparse.Namespace) -> list[str]:
+    """The names of those that did not pass. Faults that need a surrounding of their own get a service each."""
+    together = [fault for fault in chosen if not fault.prepare]
+    outcomes: list[Outcome] = []
+    for group in ([together] if together else []) + [[fault] for fault in chosen if fault.prepare]:
+        print(", ".join(fault.name for fault in group), "…", file=sys.stderr, flush=True)
+        outcomes += asyncio.run(Session(group, options.models, options.clients, keep=save).run())
+    return [outcome.fault for outcome in outcomes if not outcome.passed]
 
 
 if __name__ == "__main__":
