@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RETRY_AFTER_S = 5
 MAX_ANSWERS = 26
+# For glibc in the core's process: tensors of a step are as large as those of the last, so freed memory stays with it.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
 
 
 class SchedulerLoad:
@@ -71,7 +73,7 @@ class Engine:
         os.environ.update(VLLM_CPU_KVCACHE_SPACE=str(self._settings.kv_cache_gib), VLLM_LOGGING_LEVEL="WARNING")
         if self._settings.device == "cpu":
             # Inside a replica the cores are Ray's to share: vLLM must not bind its threads to some of them.
-            os.environ.update(VLLM_CPU_OMP_THREADS_BIND="nobind", OMP_NUM_THREADS=threads)
+            os.environ.update(VLLM_CPU_OMP_THREADS_BIND="nobind", OMP_NUM_THREADS=threads, **KEEP_MEMORY)
 
     def _arguments(self) -> dict[str, Any]:
         s = self._settings
@@ -93,6 +95,12 @@ class Engine:
         }
         if s.device == "cuda":
             arguments["gpu_memory_utilization"] = s.gpu_memory_utilization
+        elif s.tensor_parallel_size == 1:
+            # The model in the core's own process. With a worker process beside it the core waits for each step by
+            # spinning, on cores that the model needs. By its class: vLLM replaces the name "uni" on CPUs by "mp".
+            from vllm.v1.executor.uniproc_executor import UniProcExecutor
+
+            arguments["distributed_executor_backend"] = UniProcExecutor
         return arguments
 
     async def margins(self, prompts: Sequence[list[int]], yes: int, no: int) -> list[float]:
