@@ -166,6 +166,9 @@ def test_no_visit_in_an_operative_note() -> None:
     assert decide_em(document("OPERATIVE REPORT\nA knee was replaced."), told, (), Encounter()) is None
     assert decide_em(document("Knee pain."), told, (), Encounter(note_type="procedure")) is None
     assert decide_em(document("Nothing."), (), (), Encounter()) is None
+    assert decide_em(document("Patient no-showed today.\nKnee pain."), told, (), Encounter()) is None
+    came = "He no-showed last month.\nEXAM: Knee swollen.\nASSESSMENT: Knee pain."
+    assert decide_em(document(came), told, (), Encounter()) is not None
 
 
 def test_preventive_needs_an_age() -> None:

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from codeserve.notes.document import Document
-from codeserve.rules.em_visit import says, where
+from codeserve.rules.em_visit import TITLE, says, where
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.reading import setting_of
 from codeserve.rules.results import Diagnosis, Role
 
-TITLE = 300  # characters in which a note says what it is
 SETTINGS = ("emergency", "nursing_facility", "home", "observation", "inpatient")
 STAYS = frozenset({"inpatient", "observation", "nursing_facility"})
 OF_STAYS = frozenset({"initial", "subsequent", "same_day", "discharge"})

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from codeserve.notes.document import Document
 from codeserve.notes.spans import Span
-from codeserve.rules.em_visit import Visit, says, where
+from codeserve.rules.em_visit import TITLE, Visit, says, where
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
 from codeserve.rules.results import Diagnosis, Element, ElementItem, Em, EmAddOn, Procedure, Role
@@ -40,10 +40,11 @@ def in_global_period(document: Document, diagnoses: Sequence[Diagnosis], encount
 
 
 def staff_visit(document: Document, visit: Visit) -> Em | None:
-    """A visit to clinical staff, which has neither decision making nor time; None for any other."""
+    """A visit to clinical staff, which has neither decision making nor time, where the note begins with that; None for
+    any other."""
     code = STAFF.get(visit.codes)
     told = where(document.text, "nurse") if code else None
-    if code is None or told is None:
+    if code is None or told is None or told.start >= TITLE:
         return None
     nothing = Element("none", ())
     return Em(

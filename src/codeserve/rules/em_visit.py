@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codeserve.notes.document import Document
+from codeserve.notes.document import Document, SectionKind
 from codeserve.notes.spans import Span
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.reading import pattern, setting_of
@@ -20,6 +20,7 @@ NO_VISIT = ("operative", "procedure")
 BY_STATUS = frozenset({"office", "home", "preventive", "video", "audio"})
 LONGEST = 600
 OLDEST = 120
+TITLE = 300  # characters in which a note says what it is
 AFTER = 60
 BEFORE = 160
 HALF_DAY = 12 * 60
@@ -47,7 +48,14 @@ def has_visit(document: Document, encounter: Encounter) -> bool:
     """Whether there is a visit at all: an operative or procedure note has none."""
     if encounter.note_type:
         return encounter.note_type not in NO_VISIT
-    return not says(document.text, "no_visit")
+    return not says(document.text, "no_visit") and not _not_seen(document)
+
+
+def _not_seen(document: Document) -> bool:
+    """Whether the note begins with that the patient was not seen; one with an examination tells of another day."""
+    told = where(document.text, "not_seen")
+    examined = any(section.kind is SectionKind.EXAM for section in document.sections)
+    return told is not None and told.start < TITLE and not examined
 
 
 def visit_of(document: Document, encounter: Encounter) -> Visit:
@@ -61,12 +69,17 @@ def visit_of(document: Document, encounter: Encounter) -> Visit:
         "payer": payer,
     }
     family = next(r["family"] for r in rows("em_families.tsv") if all(_fits(r[k], v) for k, v in told.items()))
-    if encounter.medicare and family == "office" and service is None and says(document.text, "wellness"):
+    if encounter.medicare and family == "office" and service is None and _wellness(document.text):
         family = "preventive"
     if family == "office" and encounter.modality in ("video", "audio") and _takes_telehealth_codes(encounter):
         family = encounter.modality
     inferred = family in BY_STATUS and encounter.patient_status is None
     return Visit(family, encounter.patient_status or _status(document.text), inferred)
+
+
+def _wellness(text: str) -> bool:
+    """Whether one of Medicare's own preventive visits is named."""
+    return any(says(text, sort) for sort in ("wellness", "wellness_first", "welcome"))
 
 
 def _takes_telehealth_codes(encounter: Encounter) -> bool:
