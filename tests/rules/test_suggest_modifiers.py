@@ -13,7 +13,7 @@ from codeserve.codesets import CodeSets
 from codeserve.notes.spans import Span
 from codeserve.rules.claim import Claim, Line, validate
 from codeserve.rules.edits_modifiers import MOST
-from codeserve.rules.em_modifiers import em_modifiers
+from codeserve.rules.em_modifiers import em_modifiers, telehealth
 from codeserve.rules.encounter import Encounter, RecentProcedure
 from codeserve.rules.modifier_cues import cued, sentence_at
 from codeserve.rules.results import ModifierReason, Procedure, Severity
@@ -208,6 +208,28 @@ def test_a_visit_beside_a_service() -> None:
     assert [m.modifier for m in of_visit("Hip fracture, taken to surgery.", "27236", "S72.001A")] == ["57"]
     assert of_visit("She presents for scheduled hip surgery today.", "27236", "S72.001A") == []
     assert of_visit("An ECG was done.", "93000", "R07.9", "J45.40") == []
+
+
+def test_a_vaccine_at_an_examination() -> None:
+    """The examination is apart from giving the vaccine, though nothing else was wrong."""
+    (one,) = of_visit("Annual exam. Flu shot given.", "90471", "Z23", "Z00.00")
+    assert (one.modifier, "Z00.00" in one.reason) == ("25", True)
+    assert of_visit("Flu shot given.", "90471", "Z23") == []
+
+
+@pytest.mark.parametrize(
+    ("payer", "modality", "expected"),
+    [
+        (None, "video", ["95"]),
+        ("Medicare", "video", ["95"]),
+        ("Example Medicaid Plan", "video", ["GT"]),
+        ("Example Medicaid Plan", "audio", ["93"]),
+        ("Medicare", "in_person", []),
+        (None, None, []),
+    ],
+)
+def test_through_a_screen(payer: str | None, modality: str | None, expected: list[str]) -> None:
+    assert [m.modifier for m in telehealth(replace(OFFICE, payer=payer, modality=modality))] == expected
 
 
 # -- pairs and repeats: 59, XE, XP, XS, XU, 76, 77, 91

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from codeserve.rules.edits_case import Case
+from codeserve.rules.edits_modifiers import of
 from codeserve.rules.edits_words import say
 from codeserve.rules.kinds import kind_of
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Role
@@ -19,9 +20,20 @@ from codeserve.rules.tables import rows
 SIDES = frozenset({"RT", "LT", "50"})
 # What a note must show for the modifiers that a reading of it can tell.
 SHOWN_BY_EM = {
+    "24": ("CPT appendix A, modifier 24", "a problem that is no part of the recovery from the operation"),
     "25": ("CPT appendix A, modifier 25; NCCI Policy Manual I.D", "a problem assessed beside what the service is for"),
     "57": ("CPT appendix A, modifier 57", "the decision on a major operation"),
 }
+# On a service: what the reading of a note would have suggested too; any of one set stands for the others.
+SHOWN_BY_NOTE = (
+    frozenset({"22"}),
+    frozenset({"52", "53"}),
+    frozenset({"58"}),
+    frozenset({"78"}),
+    frozenset({"79"}),
+    frozenset({"59", "XE", "XP", "XS", "XU"}),
+    frozenset({"JW"}),
+)
 FAMILY = 4  # characters that codes of one family of visits or services share
 
 
@@ -108,6 +120,17 @@ def _shown(number: int, line: Procedure, em: Em) -> Iterator[Finding]:
             yield say("support-modifier", (line.code,), line=number, modifier=modifier, needs=needs, source=source)
 
 
+def _marked_so(code: str, alike: frozenset[str], note: Note) -> bool:
+    return any(p.code == code and alike & set(p.modifiers) for p in note.procedures)
+
+
+def _not_shown(number: int, code: str, modifier: str) -> Finding:
+    row = of(modifier)
+    needs = row["meaning"] if row else ""
+    source = f"CPT appendix A; HCPCS Level II, modifier {modifier}"
+    return say("support-modifier", (code,), line=number, modifier=modifier, needs=needs, source=source)
+
+
 def _service(number: int, line: Procedure, note: Note) -> Iterator[Finding]:
     documented = next((p for p in note.procedures if p.code == line.code), None)
     if documented is None:
@@ -117,6 +140,9 @@ def _service(number: int, line: Procedure, note: Note) -> Iterator[Finding]:
         else:
             yield say("support-procedure", (line.code,))
         return
+    for alike in SHOWN_BY_NOTE:
+        if (claimed := alike & set(line.modifiers)) and not _marked_so(line.code, alike, note):
+            yield _not_shown(number, line.code, min(claimed))
     stated, told = SIDES & set(line.modifiers), SIDES & set(documented.modifiers)
     if stated and told and stated != told:
         what = {"line": number, "stated": ", ".join(sorted(stated)), "documented": ", ".join(sorted(told))}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from codeserve.rules.edits_case import MOST_POINTERS, Case
 from codeserve.rules.edits_words import say
 from codeserve.rules.results import Diagnosis, Finding, Procedure, Role
+from codeserve.rules.tables import rows
 from codeserve.rules.vaccines import is_first_giving, is_vaccine
 
 SIDES = {"right": "RT", "left": "LT"}
@@ -20,6 +21,7 @@ RIGHT = frozenset({"RT", "E3", "E4", *(f"F{n}" for n in range(5, 10)), *(f"T{n}"
 LEFT = frozenset({"LT", "E1", "E2", "FA", "TA", *(f"{x}{n}" for x in "FT" for n in range(1, 5))})
 SIDED = RIGHT | LEFT | {"50"}
 REPEATED = frozenset({"76", "77", "91"})
+WASTE = frozenset({"JW", "JZ"})
 MOST_UNITS = 9_999
 FORM = re.compile(r"\d{4}[0-9A-Z]|[A-V]\d{4}", re.ASCII)
 
@@ -32,6 +34,7 @@ def procedure_edits(case: Case) -> Iterator[Finding]:
     yield from _side_conflicts(case)
     yield from _side_missing(case)
     yield from _vaccines(case)
+    yield from _single_doses(case)
 
 
 def _known(case: Case) -> Iterator[Finding]:
@@ -120,6 +123,13 @@ def _side_missing(case: Case) -> Iterator[Finding]:
         code = case.codesets.procedures.get(line.code)
         if code and "side" in code.needs and not SIDED & set(line.modifiers):
             yield say("procedure-side-missing", (line.code,))
+
+
+def _single_doses(case: Case) -> Iterator[Finding]:
+    listed = {row["code"] for row in rows("single_dose.tsv")} if case.encounter.medicare else set()
+    for code in dict.fromkeys(line.code for line in case.lines if line.code in listed):
+        if not any(WASTE & set(line.modifiers) for line in case.lines if line.code == code):
+            yield say("drug-waste-missing", (code,), code=code)
 
 
 def _vaccines(case: Case) -> Iterator[Finding]:

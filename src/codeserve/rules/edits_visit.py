@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from codeserve.rules.edits_words import say
-from codeserve.rules.em_modifiers import part_of_procedure, separate
+from codeserve.rules.em_modifiers import PREVENTIVE_REASONS, part_of_procedure, separate
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank
 from codeserve.rules.mdm_problems import plain_kind
 from codeserve.rules.results import Diagnosis, Em, Finding, Procedure, Role
 from codeserve.rules.schedule import Schedule
 from codeserve.rules.tables import rows
-
-PREVENTIVE_REASONS = ("Z00.0", "Z00.1", "Z01.41")
 
 
 def visit_edits(

@@ -21,6 +21,8 @@ from codeserve.rules.results import Diagnosis, ModifierReason, Procedure, Role
 from codeserve.rules.schedule import Schedule
 from codeserve.rules.tables import rows
 
+PREVENTIVE_REASONS = ("Z00.0", "Z00.1", "Z01.41")
+
 
 def em_modifiers(
     document: Document,
@@ -58,12 +60,15 @@ def telehealth(encounter: Encounter) -> Iterator[ModifierReason]:
 
 
 def separate(diagnoses: Sequence[Diagnosis], procedures: Sequence[Procedure], schedule: Schedule) -> list[Diagnosis]:
-    """The assessed problems that no service which needs a modifier of the visit points to."""
+    """The assessed problems, a preventive examination among them, that no service which needs a modifier of the visit
+    points to: a vaccine given at an examination is apart from it."""
     justified = {n for p in procedures if schedule.visit_modifier(p.code) for n in p.diagnosis_pointers}
     return [
         d
         for d in diagnoses
-        if d.role is Role.ASSESSED and d.sequence not in justified and plain_kind(d.code) != "administrative"
+        if d.role is Role.ASSESSED
+        and d.sequence not in justified
+        and (plain_kind(d.code) != "administrative" or d.code.startswith(PREVENTIVE_REASONS))
     ]
 
 
