@@ -143,7 +143,7 @@ class Cluster:
     def wait_ready(self, timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> float:
         """Seconds until every stage answered its probe, or until `stopped`. Raises SetupError when it cannot start."""
         seconds = self._wait(_name(self._running), self.url, timeout_s, stopped)
-        self._served = True
+        self._served = not stopped()
         return seconds
 
     def update(self, config: dict[str, Any], timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> float:

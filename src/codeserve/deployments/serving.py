@@ -78,7 +78,8 @@ def _reload(
             seconds = cluster.update(_read(config, host, port), wait_s, signals.stop.is_set)
     except SetupError as error:
         console.print(f"The new configuration is not taken: {error.detail}", style="red", soft_wrap=True)
-    else:
+        return
+    if not signals.stop.is_set():
         console.print(f"The new version serves after {seconds:.0f} s.", style="dim")
 
 
