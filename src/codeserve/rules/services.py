@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -78,6 +78,11 @@ class ProcedureTerms:
             if code.kind not in NOT_ASKED
             for term in code.terms
         ]
+        # By its longest stem, so that a sentence is held against few terms.
+        self._by_stem: dict[str, list[tuple[frozenset[str], str, ProcedureCode]]] = defaultdict(list)
+        for one in self._terms:
+            if one[0]:
+                self._by_stem[max(sorted(one[0]), key=len)].append(one)
         seen = Counter(term for _, term, _ in self._terms)
         self.shared = frozenset(term for term, count in seen.items() if count > 1)  # the kind of service decides
         self._routes = {term for code in procedures.all() if "route" in code.needs for term in code.terms}
@@ -98,9 +103,9 @@ class ProcedureTerms:
         stems = frozenset(listed)
         held = [
             one
-            for one in self._terms
-            if one[0]
-            and one[0] <= stems
+            for stem in sorted(stems)
+            for one in self._by_stem.get(stem, ())
+            if one[0] <= stems
             and any(cue.admits(one[2]) for cue in cues)
             and _together(one[0], listed)
             and _written(one[1], one[2], sentence)
