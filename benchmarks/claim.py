@@ -23,7 +23,7 @@ from codeserve.config import home
 from codeserve.rules.claim import Claim, Line, validate
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.payer_rules import examples
-from codeserve.setup import ready
+from codeserve.setup import artifacts
 
 DAY = date(2026, 5, 4)
 FROM = date(2026, 4, 1)
@@ -69,7 +69,7 @@ def main() -> None:
         seconds = time.perf_counter() - begun
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / 1024
         print(f"{report.rows:,} pairs imported in {seconds:.0f} s, at most {memory:.1f} GiB of memory")
-        codesets = CodeSets.load(ready(home()).tables, Path(folder))
+        codesets = CodeSets.load(artifacts(home()).tables, Path(folder))
         lines = [Line(code, (), 1, (1, 2)) for code in CODES]
         claim = Claim.of(Encounter(date_of_service=DAY, age=67, sex="male"), DIAGNOSES, lines, codesets)
         rules = examples()
