@@ -30,6 +30,7 @@ def cue(name: str, kind: str, column: str = "words", key: str = "kind") -> re.Pa
     return any_of(word for row in rows(name) if row[key] == kind for word in row[column].split("|"))
 
 
+@lru_cache(maxsize=65536)
 def within(table: str, column: str, code: str) -> str:
     """The cell of the first row whose range (from, to) holds a code; "" where none does. Ranges compare codes of one
     form: five digits, or a letter at the same place."""
