@@ -111,16 +111,24 @@ def _named(text: str, identifiers: Sequence[str]) -> Iterator[Redacted]:
 
 
 def _matches(text: str, folded: str, words: Sequence[str], kind: str, between: str) -> Iterator[Redacted]:
-    if sum(map(len, words)) < MIN_LENGTH:
+    if sum(map(len, words)) < MIN_LENGTH or _absent(words, folded):
         return
     common = len(words) == 1 and (words[0].lower() in _common() or len(words[0]) <= MIN_LENGTH)
-    spelt = between.join(MARKS.join(map(re.escape, word)) + MARKS for word in words)
+    marks = "" if folded.isascii() else MARKS
+    spelt = between.join(marks.join(map(re.escape, word)) + marks for word in words)
     # Neither a part of a word ("X-ray", "don't") nor, for a single word, of an eponym.
     before = r"(?<!\w)" + (r"(?<![Xx]-)" if common else "")
     after = r"(?!\w|['’](?!s\b)[^\W\d_])" + (rf"(?!{_EPONYM})" if len(words) == 1 and kind == "NAME" else "")
     for match in re.finditer(before + spelt + after, folded, re.IGNORECASE | FLAGS):
         if not common or text[match.start()].isupper():
             yield Redacted(Span(*match.span()), kind)
+
+
+def _absent(words: Sequence[str], folded: str) -> bool:
+    """Whether a word is surely not there: an expression takes longer to compile than to search. Only of ASCII, where
+    letters of either case are alike in one way."""
+    lower = folded.lower() if folded.isascii() else None
+    return lower is not None and any(word.isascii() and word.lower() not in lower for word in words)
 
 
 def _fold(text: str) -> str:
