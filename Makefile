@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
-.PHONY: setup run test check bench faults accuracy clean help
+.PHONY: setup run test check bench soak faults accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -29,8 +29,15 @@ test: setup  ## The whole test suite, as CI runs it
 check: $(VENV)/.installed  ## Lint, types, import rule
 	scripts/check
 
-bench: setup  ## The baseline figures of docs/benchmarks.md
-	$(VENV)/bin/python benchmarks/baseline.py
+bench: setup  ## Measure all arms with the real and the tiny models; the report is docs/benchmarks.md (about an hour)
+	$(VENV)/bin/python -m benchmarks run --models real --out runs/bench
+	$(VENV)/bin/python -m benchmarks run --models tiny --out runs/bench --arms offline,two-processes,codeserve,replay
+	$(VENV)/bin/python -m benchmarks growth --models tiny --out runs/bench
+	$(VENV)/bin/python -m benchmarks replicas --out runs/bench
+	$(VENV)/bin/python -m benchmarks report --out runs/bench
+
+soak: setup  ## 15 minutes of steady load with memory by process; the raw figures go to runs/bench
+	$(VENV)/bin/python -m benchmarks soak --seconds 900 --out runs/bench
 
 faults: setup  ## What clients see when parts die, hang or run out (45 minutes); the table goes to docs/operations.md
 	$(VENV)/bin/python -m benchmarks.faults --page docs/operations.md

@@ -1,0 +1,1 @@
+"""How fast the service is, against what else one could run: `python -m benchmarks --help`, docs/benchmarks.md."""

@@ -1,0 +1,112 @@
+"""The serving layer alone: the real gateway, proxy, handles and messages, with recorded answers in the models' place.
+
+What its processes use is what framework, transport and JSON cost a note: rules, retrieval and models do not run.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
+
+from benchmarks import servers, settings
+from benchmarks.arms import codeserve
+from codeserve.api import schemas
+from codeserve.config import AppSettings, home, keep_to_home, load_settings
+from codeserve.deployments.gateway import Stages
+from codeserve.pipeline import Timings
+from codeserve.reasoning.questions import Answer, Question
+from codeserve.service import CodingService, load_knowledge
+from codeserve.tagging.entities import Chunk, Entity
+
+RECORD = "CODESERVE_BENCH_RECORD"
+
+
+class Replay(CodingService):
+    """Sends the stages what a note sent them, and answers with what was answered."""
+
+    def __init__(self, settings: AppSettings, stages: Stages, notes: dict[str, dict[str, Any]]) -> None:
+        super().__init__(load_knowledge(settings), settings.model_set, stages)
+        self._notes = notes
+
+    async def extract(
+        self, request: schemas.ExtractRequest, *, request_id: str, deadline: float
+    ) -> tuple[schemas.ExtractResponse, Timings]:
+        note = self._notes[request.document_id]
+        timings = Timings()
+        with timings.stage("tag"):
+            await self._stages.tag(note["text"], note["chunks"], deadline)
+        with timings.stage("reason"):
+            await self._stages.reason(note["questions"], deadline)
+        return note["response"], timings
+
+
+@serve.deployment(name="EntityTagger", ray_actor_options={"num_cpus": 0.2}, max_ongoing_requests=128)
+class ReplayTagger:
+    def __init__(self, record: str) -> None:
+        self._entities = {note["text"]: note["entities"] for note in read(record)}
+
+    async def tag(self, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple[Entity, ...]]:
+        found: list[tuple[Entity, ...]] = self._entities[text]
+        return found
+
+    async def probe(self) -> str:
+        return "ready"
+
+
+@serve.deployment(name="Reasoner", ray_actor_options={"num_cpus": 0.2}, max_ongoing_requests=128)
+class ReplayReasoner:
+    def __init__(self, record: str) -> None:
+        self._answers = {note["questions"]: note["answers"] for note in read(record)}
+
+    async def answer(self, questions: Sequence[Question], quick: bool, seconds: float) -> tuple[Answer, ...]:
+        found: tuple[Answer, ...] = self._answers[tuple(questions)]
+        return found
+
+    async def probe(self) -> str:
+        return "ready"
+
+
+@serve.deployment(name="Gateway", ray_actor_options={"num_cpus": 0.2}, max_ongoing_requests=256)
+@serve.ingress()
+class ReplayGateway:
+    def __init__(
+        self, settings: dict[str, Any], record: str, tagger: DeploymentHandle, reasoner: DeploymentHandle
+    ) -> None:
+        keep_to_home(home())
+        from codeserve.api.metrics import Metrics
+
+        self._settings = load_settings(settings)
+        self._metrics = Metrics()
+        stages = Stages(tagger, reasoner, self._metrics.retried)
+        notes = {note["body"]["document_id"]: note for note in read(record)}
+        self._service = Replay(self._settings, stages, notes)
+
+    def __serve_build_asgi_app__(self) -> Any:
+        from codeserve.api.app import create_app
+
+        return create_app(self._service, self._settings.gateway, metrics=self._metrics, echo_request_id=False)
+
+
+def read(record: str) -> list[dict[str, Any]]:
+    """What offline.py recorded in this run."""
+    found: list[dict[str, Any]] = pickle.loads(Path(record).read_bytes())
+    return found
+
+
+def build(args: dict[str, Any]) -> Application:
+    import os
+
+    record = os.environ[RECORD]
+    return ReplayGateway.bind(args, record, ReplayTagger.bind(record), ReplayReasoner.bind(record))
+
+
+def start(config: dict[str, Any], folder: Path) -> servers.Server:
+    changed = settings.with_import(config, "benchmarks.arms.replay:build")
+    environment = {RECORD: str((folder / "recorded.pickle").absolute())}
+    return codeserve.start(changed, folder, "replay", environment)
