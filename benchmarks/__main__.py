@@ -37,7 +37,13 @@ def main() -> int:
     keep_to_home(home())
     args.out.mkdir(parents=True, exist_ok=True)
     plan = measure.SHORT if args.short else measure.Plan()
-    plan = replace(plan, seconds=args.seconds or plan.seconds, repetitions=args.repetitions or plan.repetitions)
+    plan = replace(
+        plan,
+        seconds=args.seconds or plan.seconds,
+        repetitions=args.repetitions or plan.repetitions,
+        levels=tuple(map(int, args.levels.split(","))) if args.levels else plan.levels,
+        rates=tuple(map(float, args.rates.split(","))) if args.rates else plan.rates,
+    )
     try:
         {"run": _run, "growth": _growth, "replicas": _replicas, "soak": _soak, "report": _report}[args.what](args, plan)
     except CodeserveError as error:
@@ -55,6 +61,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", choices=MODELS, default="real")
     parser.add_argument("--seconds", type=float, help="of each counted block; of the whole soak")
     parser.add_argument("--repetitions", type=int, help="of each block, 3 or more for figures that are reported")
+    parser.add_argument("--levels", help="callers of the service's closed loop, as 1,4,16")
+    parser.add_argument("--rates", help="of its open loop, as shares of saturation: 0.5,0.8,1.2")
     parser.add_argument("--short", action="store_true", help="one repetition of a few seconds: does it run at all?")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"), help="the run's folder")
     parser.add_argument("--page", type=Path, default=Path("docs/benchmarks.md"), help="where the report goes")

