@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots, results
+from benchmarks import bars, plots, results
 from codeserve.artifacts import write_whole
 from codeserve.capacity.simulation import Curve, simulate
 
@@ -52,6 +52,8 @@ def _models(folder: Path, models: str, pictures: Path) -> Iterator[str]:
     yield f"\n## {title}\n"
     if runs:
         yield _circumstances(runs)
+        yield "### Bars\n"
+        yield _table(("bar", "asked", "measured", ""), bars.rows(raw, runs[-1]["machine"]["cores"]))
     yield _arms(raw, runs)
     if "codeserve" in raw:
         yield from _service(raw["codeserve"]["blocks"], folder, models, pictures, runs)
