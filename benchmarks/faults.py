@@ -151,8 +151,10 @@ class Session:
 async def full_service(service: Running, load: Clients, begun: float) -> float | None:
     """Seconds since `begun`; none where the service is not whole again within the limit."""
     ready_at: float | None = None
-    while (now := time.monotonic()) - begun < LIMIT_S:
-        ready_at = (ready_at or now) if await asyncio.to_thread(service.ready) else None
+    while time.monotonic() - begun < LIMIT_S:
+        ready = await asyncio.to_thread(service.ready)
+        now = time.monotonic()
+        ready_at = (ready_at or now) if ready else None
         if ready_at is not None:
             last = max([ready_at, *(one.ended for one in load.seen if one.ended > begun and not right(one))])
             answered = sum(one.begun > last and right(one) for one in load.seen)

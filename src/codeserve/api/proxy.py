@@ -16,7 +16,8 @@ from codeserve.errors import CodeserveError, DeadlineExceeded, NotFound, StageFa
 
 CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = "codeserve.api.proxy:middlewares"
-ERRORS: dict[int, type[CodeserveError]] = {404: NotFound, 408: DeadlineExceeded, 503: StageFailed}
+# A gateway's own errors are problem documents already: a bare 500 is the proxy's word for a gateway that died.
+ERRORS: dict[int, type[CodeserveError]] = {404: NotFound, 408: DeadlineExceeded, 500: StageFailed, 503: StageFailed}
 
 
 def middlewares() -> list[Middleware]:
