@@ -32,6 +32,7 @@ The level is counted by code from the note (docs/accuracy.md has how often it is
 | family by setting, service, note type, payer; what the note's first lines tell of them | em_families.tsv, places.tsv, em_words.tsv | CPT E/M guidelines by setting; CMS Claims Processing Manual, chapter 12, section 30.6 | test_em.py, test_em_inferred.py |
 | levels and least minutes | em_codes.tsv, em_discharge.tsv, em_preventive.tsv | CPT E/M guidelines 2021, 2023, 2024 | test_em.py, em_vignettes*.yaml, em_heldout.yaml, em_blind_tune.yaml |
 | problems | mdm_problem_kinds.tsv, mdm_problem_cues.tsv, mdm_problem_levels.tsv, mdm_goals.tsv, mdm_words.tsv | CPT, number and complexity of problems addressed | test_mdm.py, vignettes |
+| what the rules leave open about a problem, asked of the LLM where `mdm_questions` is on | mdm_questions.tsv, gap_words.tsv (status) | CPT, number and complexity of problems addressed | test_mdm_open.py, test_service_questions.py |
 | data | mdm_data_cues.tsv, mdm_tests.tsv, mdm_sites.tsv, mdm_words.tsv, mdm_not_counted.tsv | CPT, amount and complexity of data | test_mdm.py, vignettes |
 | risk | mdm_risk_cues.tsv, drugs.tsv, surgeries.tsv, mdm_not_counted.tsv | CPT, risk of complications | test_mdm.py, vignettes |
 | prolonged services | em_prolonged.tsv | CPT 99417, 99418; CMS Physician Fee Schedule 2023 (G2212, G0316 to G0318) | test_em.py |

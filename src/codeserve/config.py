@@ -45,8 +45,9 @@ class TaggerSettings(Settings):
 
 class ReasonerSettings(Settings):
     """`model`: "embedded", a local folder or a hub id of an instruct LLM. `gpu_memory_utilization` counts on GPUs,
-    `kv_cache_gib` on CPUs. `gate` lets the lexicon answer alone where it is certain. An engine in which requests run
-    and no token comes for `stall_s` seconds is unhealthy."""
+    `kv_cache_gib` on CPUs. `gate` lets the lexicon answer alone where it is certain. `mdm_questions` asks in a second
+    call what the rules leave open in the decision making of a visit; a yes counts from the probability `mdm_threshold`.
+    An engine in which requests run and no token comes for `stall_s` seconds is unhealthy."""
 
     model: str = EMBEDDED
     answer_form: Literal["yes_no", "letters"] = "yes_no"
@@ -63,6 +64,8 @@ class ReasonerSettings(Settings):
     threads: int = Field(1, ge=1)
     max_candidates: int = Field(6, ge=2, le=20)
     gate: bool = True
+    mdm_questions: bool = False
+    mdm_threshold: float = Field(0.9, ge=0.5, le=1)
     call_timeout_s: float = Field(120.0, gt=0)
     stall_s: float = Field(20.0, gt=0)
 
@@ -72,6 +75,8 @@ class ReasonerSettings(Settings):
             raise ValueError("max_num_batched_tokens must be at least max_model_len")
         if self.stall_s >= self.call_timeout_s:
             raise ValueError("stall_s must be below call_timeout_s, or a stalled engine is never told from a slow one")
+        if self.mdm_questions and self.max_model_len < 256:
+            raise ValueError("max_model_len must be at least 256 with mdm_questions")
         if self.device == "cpu" and self.block_size % 32:
             raise ValueError("block_size must be a multiple of 32 on a CPU")
         return self

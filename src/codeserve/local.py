@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from codeserve.config import AppSettings
 from codeserve.deadlines import seconds_left, within
 from codeserve.errors import CodeserveError, SetupError
-from codeserve.reasoning.questions import Answer, Question
+from codeserve.reasoning.questions import Answer, OpenQuestion, Question
 from codeserve.reasoning.reasoner import Reasoner
 from codeserve.service import CodingService, load_knowledge
 from codeserve.tagging.core import TaggerModel
@@ -43,6 +43,10 @@ class LocalStages:
         async with within(seconds_left(deadline), "the reasoner"):
             return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
 
+    async def judge(self, questions: Sequence[OpenQuestion], deadline: float = math.inf) -> tuple[float, ...]:
+        async with within(seconds_left(deadline), "the reasoner"):
+            return await self._reasoner.judge(questions)
+
     async def missing(self) -> dict[str, str]:
         try:
             await self._reasoner.engine.check()
@@ -64,6 +68,9 @@ class QuickStages:
         if not quick:
             raise SetupError("no LLM was started")
         return await self._reasoner.answer(questions, llm=False, dense=False)
+
+    async def judge(self, questions: Sequence[OpenQuestion], deadline: float) -> tuple[float, ...]:
+        raise SetupError("no LLM was started")
 
     async def missing(self) -> dict[str, str]:
         return {}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from codeserve.codesets import CodeSets
 from codeserve.notes.chunks import Encode, chunk
@@ -13,8 +14,9 @@ from codeserve.notes.document import Document
 from codeserve.notes.prepare import prepare
 from codeserve.notes.redaction import Redactor
 from codeserve.notes.sentences import split_sentences
-from codeserve.reasoning.questions import Answer, Question
+from codeserve.reasoning.questions import Answer, OpenQuestion, Question
 from codeserve.retrieval.lexicon import Lexicon
+from codeserve.rules import mdm_open
 from codeserve.rules.diagnoses import decide
 from codeserve.rules.em import decide_em
 from codeserve.rules.encounter import Encounter
@@ -34,6 +36,8 @@ from codeserve.tagging.post import merge
 
 Tag = Callable[[str, Sequence[Chunk]], Awaitable[Sequence[Sequence[Entity]]]]
 Reason = Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]
+Judge = Callable[[Sequence[OpenQuestion]], Awaitable[Sequence[float]]]
+Count = Callable[..., Em | None]  # decide_em, for one note
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Knowledge:
     overlap: int = 32
     threshold: float = 0.95
     mode: str = "assisted"
+    mdm_threshold: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +97,13 @@ async def code_note(
     tag: Tag | None,
     reason: Reason,
     timings: Timings,
+    judge: Judge | None = None,
 ) -> Coded:
     """Code one note. `identifiers` are what redaction must remove beside what it finds itself. Without `tag` the
-    lexicon alone names the problems, in a hundredth of the time.
+    lexicon alone names the problems, in a hundredth of the time. With `judge` the LLM is asked what the rules leave
+    open in the decision making, where its answer can change the visit's code.
 
-    Whatever `tag` or `reason` raises passes through: a failed model is an error, never an empty answer.
+    Whatever `tag`, `reason` or `judge` raises passes through: a failed model is an error, never an empty answer.
     """
     with timings.stage("prepare"):
         document = knowledge.prepare(text, identifiers, knowledge.redactor)
@@ -117,11 +124,30 @@ async def code_note(
         procedures = decide_procedures(services, coded, document, diagnoses, codesets.procedures, encounter)
         procedures = suggest_modifiers(procedures, diagnoses, document, encounter, codesets)
         schedule = Schedule.of(encounter, codesets.reference)
-        em = decide_em(document, diagnoses, procedures, encounter, entities, schedule)
+        count = partial(decide_em, document, diagnoses, procedures, encounter, entities, schedule)
+        em = count()
+    if em is not None and judge is not None:
+        em = await _settled(em, count, document, judge, knowledge.mdm_threshold, timings)
+    with timings.stage("decide"):
         procedures, em = with_expected(procedures, em, schedule)
         findings = check(diagnoses, procedures, em, encounter, codesets, knowledge.payer_rules)
         routed = route(diagnoses, procedures, em, findings, knowledge.threshold, knowledge.mode)
     return Coded(document, encounter, entities, diagnoses, procedures, em, findings, routed)
+
+
+async def _settled(
+    em: Em, count: Count, document: Document, judge: Judge, threshold: float, timings: Timings
+) -> Em | None:
+    """The visit with what the LLM told of what was open; nothing is asked where no answer could change its code."""
+    with timings.stage("decide"):
+        asked = mdm_open.left_open(em)
+        at_most = count(mdm_open.settle(asked, [1.0] * len(asked), threshold)) if asked else em
+        if mdm_open.billed(at_most) == mdm_open.billed(em):
+            return em
+    with timings.stage("judge"):
+        sure = await judge(mdm_open.questions(document, asked))
+    with timings.stage("decide"):
+        return count(mdm_open.settle(asked, sure, threshold))
 
 
 async def _entities(document: Document, knowledge: Knowledge, tag: Tag | None) -> tuple[Entity, ...]:

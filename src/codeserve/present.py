@@ -89,6 +89,10 @@ def _paid(code: dict[str, Any]) -> list[str]:
     return [f"expected: {expected['amount']:,.2f} US dollars"] if expected else []
 
 
+def _item(item: dict[str, Any]) -> str:
+    return item["message"] + (" (decided by llm)" if item["decided_by"] == "llm" else "")
+
+
 def _em(em: dict[str, Any] | None) -> RenderableType:
     if em is None:
         return Text("E/M: none for this encounter.", style="italic")
@@ -99,7 +103,7 @@ def _em(em: dict[str, Any] | None) -> RenderableType:
         table.add_column(name, no_wrap=name != "what counts")
     for name in ("problems", "data", "risk"):
         element = em[name]
-        table.add_row(name, element["level"], "\n".join(item["message"] for item in element["items"]))
+        table.add_row(name, element["level"], "\n".join(_item(item) for item in element["items"]))
     for line in _modifier_lines(em.get("modifier_reasons", [])):
         table.add_row("modifier", "", line)
     for line in _paid(em):

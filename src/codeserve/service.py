@@ -19,7 +19,7 @@ from codeserve.errors import NotFound
 from codeserve.notes.redaction import Redactor
 from codeserve.notes.spans import Span
 from codeserve.pipeline import Coded, Knowledge, Timings
-from codeserve.reasoning.questions import Answer, Question
+from codeserve.reasoning.questions import Answer, OpenQuestion, Question
 from codeserve.retrieval.lexicon import Lexicon
 from codeserve.rules.claim import validate
 from codeserve.rules.claim_support import Note
@@ -37,8 +37,8 @@ from codeserve.tagging.pre import load_encoder
 
 
 class Stages(Protocol):
-    """The two model stages, wherever they run. `deadline`: a time of the running event loop's clock, past which a stage
-    begins nothing and ends what it began. Both raise CodeserveError."""
+    """The model stages, wherever they run. `deadline`: a time of the running event loop's clock, past which a stage
+    begins nothing and ends what it began. All raise CodeserveError."""
 
     def tag(self, text: str, chunks: Sequence[Chunk], deadline: float) -> Awaitable[Sequence[Sequence[Entity]]]: ...
 
@@ -46,6 +46,9 @@ class Stages(Protocol):
         self, questions: Sequence[Question], deadline: float, quick: bool = False
     ) -> Awaitable[Sequence[Answer]]:
         """`quick`: the first candidate by words answers, without the LLM."""
+
+    def judge(self, questions: Sequence[OpenQuestion], deadline: float) -> Awaitable[Sequence[float]]:
+        """The probability of yes of each question."""
 
     async def missing(self) -> Mapping[str, str]:
         """Why, by stage that does not answer."""
@@ -70,6 +73,7 @@ def load_knowledge(settings: AppSettings) -> Knowledge:
         overlap=tagger.overlap,
         threshold=settings.gateway.auto_post_threshold,
         mode=settings.gateway.mode,
+        mdm_threshold=settings.model_set.reasoner.mdm_threshold,
     )
 
 
@@ -168,7 +172,9 @@ class CodingService:
         encounter, identifiers = to_encounter(sent)
         tag = None if quick else partial(self._stages.tag, deadline=deadline)
         reason = partial(self._stages.reason, deadline=deadline, quick=quick)
-        return await pipeline.code_note(text, identifiers, encounter, self._knowledge, tag, reason, timings)
+        asks = self._model_set.reasoner.mdm_questions and not quick
+        judge = partial(self._stages.judge, deadline=deadline) if asks else None
+        return await pipeline.code_note(text, identifiers, encounter, self._knowledge, tag, reason, timings, judge)
 
     def _gaps(self, coded: Coded) -> tuple[Gap, ...]:
         return find_gaps(

@@ -102,3 +102,11 @@ def test_a_taken_port_names_the_way_out() -> None:
         with pytest.raises(SetupError, match=str(port)) as raised:
             refuse_taken_port("127.0.0.1", port)
     assert "PORT=" in raised.value.hint
+
+
+def test_questions_about_decision_making_need_room() -> None:
+    reasoner = {"mdm_questions": True, "max_model_len": 128}
+    with pytest.raises(SetupError, match="max_model_len"):
+        load_settings({"model_set": {"reasoner": reasoner}})
+    assert not load_settings({}).model_set.reasoner.mdm_questions
+    assert settings_of(read_config(FILES[1])).model_set.reasoner.mdm_questions

@@ -11,7 +11,7 @@ from codeserve.errors import StageFailed
 from codeserve.reasoning.calibration import Calibrator, Curve
 from codeserve.reasoning.judge import blend, from_lexicon, read
 from codeserve.reasoning.prompts import Prompter
-from codeserve.reasoning.questions import Candidate, Question, System
+from codeserve.reasoning.questions import Candidate, OpenQuestion, Question, System
 from codeserve.reasoning.reasoner import Reasoner
 
 CALIBRATOR = Calibrator.load()
@@ -154,3 +154,17 @@ def test_prompts_share_a_prefix_of_whole_blocks_where_the_context_fills_them(
     )
     assert len(prompts.prefix) >= len(bare.prefix)
     assert len(prompts.prefix) % 32 == 0 or len(prompts.prefix) == len(bare.prefix)
+
+
+OPEN = [OpenQuestion("mdm_status", "gout", "Gout. Continue allopurinol."), OpenQuestion("mdm_outcome", "mass", "")]
+
+
+def test_open_questions_are_one_call_and_their_answers_probabilities() -> None:
+    engine = FixedEngine()
+    sure = asyncio.run(reasoner(engine).judge(OPEN))
+    assert len(engine.asked) == len(sure) == 2
+    assert all(0 <= p <= 1 for p in sure)
+    assert asyncio.run(reasoner(engine).judge([])) == ()
+    assert len(engine.asked) == 2
+    with pytest.raises(StageFailed):
+        asyncio.run(reasoner(FixedEngine(fails=True)).judge(OPEN))

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models
 
 from codeserve.errors import SetupError
 from codeserve.reasoning.prompts import CANDIDATE_TOKENS, LETTERS, PREFIX_TOKENS, Prompter
-from codeserve.reasoning.questions import Candidate, Question, System
+from codeserve.reasoning.questions import Candidate, OpenQuestion, Question, System
 from tests.tiny_llm import make_tiny_tokenizer
 
 TOKENIZER = make_tiny_tokenizer()
@@ -67,3 +67,18 @@ def test_a_tokenizer_without_the_answers_is_refused(tmp_path: Path) -> None:
         Prompter(letters)
     with pytest.raises(SetupError):
         Prompter.load(tmp_path)
+
+
+@given(st.text(max_size=3000), st.text(max_size=3000))
+def test_an_open_question_is_bounded_begins_alike_and_ends_at_the_answer(term: str, context: str) -> None:
+    prompt = TOKENIZER.decode(YES_NO_PROMPTER.ask(OpenQuestion("mdm_status", term, context)))
+    assert len(YES_NO_PROMPTER.ask(OpenQuestion("mdm_status", term, context))) <= 256
+    assert prompt.startswith("Answer yes or no. Does the note say that the condition is worse")
+    assert prompt.endswith("\nAnswer:")
+
+
+def test_an_open_question_names_the_condition_and_what_is_said() -> None:
+    prompter = Prompter(TOKENIZER, form=LETTERS)
+    prompt = TOKENIZER.decode(prompter.ask(OpenQuestion("mdm_outcome", "lump", "A lump.\nBiopsy.")))
+    assert "Is the condition new" in prompt
+    assert "Condition: lump\nAnswer:" in prompt

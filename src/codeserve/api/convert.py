@@ -270,7 +270,14 @@ class _Answer:
 
     def _element(self, element: results.Element) -> dict[str, object]:
         items = [
-            schemas.ElementItem(kind=item.kind, message=item.message, evidence=evidence(self._document, item.evidence))
+            schemas.ElementItem.model_validate(
+                {
+                    "kind": item.kind,
+                    "message": item.message,
+                    "evidence": evidence(self._document, item.evidence),
+                    "decided_by": item.decided_by,
+                }
+            )
             for item in element.items
         ]
         return {"level": element.level, "items": items}

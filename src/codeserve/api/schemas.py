@@ -218,6 +218,7 @@ class ElementItem(Response):
     kind: str
     message: str
     evidence: list[Evidence]
+    decided_by: Literal["rules", "llm"] = Field(description="The LLM only where it was asked what the rules leave open")
 
 
 class MdmElement(Response):

@@ -15,7 +15,7 @@ from codeserve.deployments import status
 from codeserve.deployments.calls import call
 from codeserve.deployments.versions import version_of
 from codeserve.errors import CodeserveError
-from codeserve.reasoning.questions import Answer, Question
+from codeserve.reasoning.questions import Answer, OpenQuestion, Question
 from codeserve.tagging.entities import Chunk, Entity
 
 PROBE_TIMEOUT_S = 20
@@ -37,6 +37,9 @@ class Stages:
 
     async def reason(self, questions: Sequence[Question], deadline: float, quick: bool = False) -> tuple[Answer, ...]:
         return await self._call("Reasoner", self._reasoner.answer, deadline, questions, quick) if questions else ()
+
+    async def judge(self, questions: Sequence[OpenQuestion], deadline: float) -> tuple[float, ...]:
+        return await self._call("Reasoner", self._reasoner.judge, deadline, questions)
 
     async def _call(self, stage: str, method: Any, deadline: float, *args: Any) -> Any:
         left = seconds_left(deadline)

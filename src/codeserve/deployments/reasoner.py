@@ -13,7 +13,7 @@ from codeserve.config import ModelSet, home, keep_to_home
 from codeserve.deadlines import within
 from codeserve.deployments.starting import paced
 from codeserve.deployments.versions import require, version_of
-from codeserve.reasoning.questions import Answer, Question
+from codeserve.reasoning.questions import Answer, OpenQuestion, Question
 from codeserve.scaling import FIRST_TOKEN_S, QUEUED_TOKENS
 
 
@@ -45,6 +45,14 @@ class Reasoner:
         require(self._version, version)
         async with within(seconds, "the reasoner"):
             return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
+
+    async def judge(
+        self, version: str, questions: Sequence[OpenQuestion], seconds: float = math.inf
+    ) -> tuple[float, ...]:
+        """As `answer`: the probability of yes of each question."""
+        require(self._version, version)
+        async with within(seconds, "the reasoner"):
+            return await self._reasoner.judge(questions)
 
     async def load(self) -> dict[str, int]:
         """The engine's own counters: see `Engine.load`."""

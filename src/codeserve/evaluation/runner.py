@@ -115,9 +115,11 @@ class Runner:
             )
             return answers
 
+        asks = chain.llm and self._settings.model_set.reasoner.mdm_questions
+        judge = self._stages.judge if asks else None
         timings = Timings()
         coded = await code_note(
-            note.text, identifiers, encounter, _without(self._knowledge, chain), tag, reason, timings
+            note.text, identifiers, encounter, _without(self._knowledge, chain), tag, reason, timings, judge
         )
         return Outcome(note, coded, tuple(asked), timings.seconds)
 

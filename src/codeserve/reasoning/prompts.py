@@ -17,7 +17,7 @@ from string import ascii_uppercase
 from tokenizers import Tokenizer
 
 from codeserve.errors import SetupError
-from codeserve.reasoning.questions import Candidate, Question
+from codeserve.reasoning.questions import Candidate, OpenQuestion, Question
 
 YES, NO = " yes", " no"
 YES_NO, LETTERS = "yes_no", "letters"
@@ -26,6 +26,7 @@ ANSWER = "Answer:"
 PREFIX_TOKENS = 64
 TERM_TOKENS = 32  # kept of term and details even where the instruction fills the prefix
 CANDIDATE_TOKENS = 28
+OPEN_TOKENS = 192  # of a whole prompt about what rules leave open
 
 
 @lru_cache(maxsize=8)
@@ -87,6 +88,16 @@ class Prompter:
         if self._form == LETTERS:
             return Prompts(prefix, (self._list(candidates),), self._letters[: len(candidates) + 1], LETTERS)
         return Prompts(prefix, tuple(self._candidate(candidate) for candidate in candidates), (self.yes, self.no))
+
+    def ask(self, question: OpenQuestion) -> list[int]:
+        """The prompt of a question that is answered with yes or no, of bounded length. What all notes share comes
+        first, so that the prefix cache holds it; the context keeps its beginning."""
+        head, _, tail = template(question.kind).partition("{context}")
+        before, _, after = tail.partition("{term}")
+        shared, named = self._ids(head), self._ids(before + " ".join(question.term.split()))[:TERM_TOKENS]
+        end = [*named, *self._ids(after)]
+        room = max(0, OPEN_TOKENS - len(shared) - len(end))
+        return [*shared, *self._ids(" ".join(question.context.split()))[:room], *end]
 
     def _around(self, question: Question) -> list[int]:
         return self._ids(" ".join(question.context.split()))

@@ -32,6 +32,19 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenQuestion:
+    """What rules leave open about a problem, to be answered with yes or no; the answer is the probability of yes.
+
+    `kind` names its template in src/codeserve/prompts; `term` and `context`, its words and what is said about it, are
+    redacted.
+    """
+
+    kind: str
+    term: str
+    context: str
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A code, or a concept whose side and 7th character the rules fill in later, that retrieval offers.
 

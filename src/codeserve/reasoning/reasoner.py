@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from typing import Protocol
@@ -10,7 +11,7 @@ from codeserve.reasoning.calibration import Calibrator
 from codeserve.reasoning.judge import certain, from_lexicon, read
 from codeserve.reasoning.progress import Progress
 from codeserve.reasoning.prompts import Prompter
-from codeserve.reasoning.questions import Answer, Candidate, Question, System
+from codeserve.reasoning.questions import Answer, Candidate, OpenQuestion, Question, System
 
 
 class AnswerEngine(Protocol):
@@ -74,6 +75,16 @@ class Reasoner:
         logs = iter(await self.engine.log_probabilities([p for p, _ in flat], [a for _, a in flat]) if flat else ())
         margins = {i: prompts[i].margins([next(logs) for _ in prompts[i].suffixes]) for i in asked}
         return tuple(self._read(q, found[i], margins.get(i)) for i, q in enumerate(questions))
+
+    async def judge(self, questions: Sequence[OpenQuestion]) -> tuple[float, ...]:
+        """The probability of yes, in [0, 1], of each question, in their order; it is not calibrated."""
+        if not questions:
+            return ()
+        answers = (self._prompter.yes, self._prompter.no)
+        logs = await self.engine.log_probabilities(
+            [self._prompter.ask(question) for question in questions], [answers] * len(questions)
+        )
+        return tuple((1 + math.tanh((yes - no) / 2)) / 2 for yes, no in logs)
 
     def _spared(self, question: Question, candidates: Sequence[Candidate]) -> bool:
         """The LLM has learnt to judge diagnoses; a service is named by the procedure table's own terms."""

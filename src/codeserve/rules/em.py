@@ -5,7 +5,7 @@ Source: AMA CPT E/M guidelines (2021, 2023); data/rules/em_*.tsv.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from codeserve.notes.document import Document
@@ -25,6 +25,7 @@ from codeserve.rules.em_visit import Visit, has_visit, stated_age, total_minutes
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.levels import rank, two_of_three
 from codeserve.rules.mdm import assess
+from codeserve.rules.mdm_problems import NOTHING
 from codeserve.rules.results import Diagnosis, Element, ElementItem, Em, ModifierReason, Procedure
 from codeserve.rules.schedule import Schedule
 from codeserve.rules.tables import rows
@@ -43,9 +44,11 @@ def decide_em(
     encounter: Encounter,
     entities: Sequence[Entity] = (),
     schedule: Schedule | None = None,
+    settled: Mapping[str, str] = NOTHING,
 ) -> Em | None:
     """The E/M code; None for an operative or procedure note, where nothing was assessed or done, and where the visit is
-    part of a procedure or of its global period. `schedule`: the fee schedule of the day, or else the starting one."""
+    part of a procedure or of its global period. `schedule`: the fee schedule of the day, or else the starting one.
+    `settled` as in `problems_element`."""
     fees = schedule or Schedule.of(encounter)
     if not has_visit(document, encounter) or not (diagnoses or procedures):
         return None
@@ -57,7 +60,7 @@ def decide_em(
     visit = visit_of(document, encounter)
     if short := staff_visit(document, visit) or check_in(document, encounter, visit):
         return with_confidence(replace(short, notices=(*inferred, *short.notices)), diagnoses)
-    elements = assess(document, entities, diagnoses, encounter, procedures)
+    elements = assess(document, entities, diagnoses, encounter, procedures, settled)
     minutes, told = total_minutes(document, encounter)
     reasons = em_modifiers(document, diagnoses, procedures, encounter, fees)
     if visit.family not in REMOTE:
@@ -117,7 +120,7 @@ def _with_time(elements: Elements, minutes: int | None, told: Span | None, metho
     problems, data, risk = elements
     if method == "time" and told:
         stated = ElementItem("time", f"total time of {minutes} minutes", (told,))
-        problems = Element(problems.level, (*problems.items, stated))
+        problems = replace(problems, items=(*problems.items, stated))
     return problems, data, risk
 
 

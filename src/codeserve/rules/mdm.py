@@ -5,12 +5,12 @@ Source: AMA CPT E/M guidelines, table "Levels of Medical Decision Making" (2021 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codeserve.notes.document import Document
 from codeserve.rules.encounter import Encounter
 from codeserve.rules.mdm_data import data_element
-from codeserve.rules.mdm_problems import problems_element
+from codeserve.rules.mdm_problems import NOTHING, problems_element
 from codeserve.rules.mdm_risk import risk_element
 from codeserve.rules.reading import Reading
 from codeserve.rules.results import Diagnosis, Element, Procedure
@@ -23,7 +23,9 @@ def assess(
     diagnoses: Sequence[Diagnosis],
     encounter: Encounter,
     procedures: Sequence[Procedure] = (),
+    settled: Mapping[str, str] = NOTHING,
 ) -> tuple[Element, Element, Element]:
-    """Problems, data and risk. `procedures` are what this visit bills: tests among them do not count as data."""
+    """Problems, data and risk. `procedures` are what this visit bills: tests among them do not count as data. `settled`
+    as in `problems_element`."""
     reading = Reading.of(document, entities, encounter, [span for d in diagnoses for span in d.evidence])
-    return problems_element(reading, diagnoses), data_element(reading, procedures), risk_element(reading)
+    return problems_element(reading, diagnoses, settled), data_element(reading, procedures), risk_element(reading)

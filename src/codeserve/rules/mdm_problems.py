@@ -7,38 +7,61 @@ this project's reading of its definitions (data/rules/mdm_problem_*.tsv).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
+from types import MappingProxyType
 
 from codeserve.notes.document import Document, SectionKind
 from codeserve.notes.spans import Span
+from codeserve.rules.gaps_words import first
 from codeserve.rules.levels import highest
 from codeserve.rules.reading import Reading, Sentence, counts, pattern
-from codeserve.rules.results import Diagnosis, Element, ElementItem, Role
+from codeserve.rules.results import Diagnosis, Element, ElementItem, OpenItem, Role
 from codeserve.rules.tables import rows
 
 STEM_LONGEST = 8
+CATEGORY = 3  # characters of a code; a shorter stem is a chapter's default
+SHOWN = 480  # characters of what is said about an open problem
+NOTHING: Mapping[str, str] = MappingProxyType({})
 STATED = frozenset({SectionKind.ASSESSMENT, SectionKind.ASSESSMENT_PLAN, SectionKind.PLAN})
 
 
-def problems_element(reading: Reading, diagnoses: Sequence[Diagnosis]) -> Element:
-    """One item for each assessed diagnosis; codes of one category and kind are one problem when they are counted."""
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The kind of a problem, the words that make it so (none: its code does), and what is said about the problem."""
+
+    diagnosis: Diagnosis
+    kind: str
+    cue: Span | None
+    said: tuple[Span, ...]
+    decided_by: str = "rules"
+
+
+def problems_element(reading: Reading, diagnoses: Sequence[Diagnosis], settled: Mapping[str, str] = NOTHING) -> Element:
+    """One item for each assessed diagnosis; codes of one category and kind are one problem when they are counted.
+    `settled`: kinds by code that the LLM told of what was open (rules/mdm_open.py)."""
     assessed = [d for d in diagnoses if d.role is Role.ASSESSED]
     only = sum(plain_kind(d.code) != "administrative" for d in assessed) == 1
-    kinds = [_kind(reading, d, only) for d in assessed]
+    judged = [_settled(_judged(reading, d, only), settled) for d in assessed]
     items = tuple(
-        ElementItem(kind, f"{d.code}: {_levels()[kind]['message']}", _words(d, span))
-        for d, (kind, span) in zip(assessed, kinds, strict=True)
+        ElementItem(j.kind, f"{j.diagnosis.code}: {_levels()[j.kind]['message']}", _words(j), j.decided_by)
+        for j in judged
     )
-    number = Counter(kind for kind, _ in {(kind, d.code[:3]) for d, (kind, _) in zip(assessed, kinds, strict=True)})
-    return Element(highest(_levels()[kind]["several" if n > 1 else "one"] for kind, n in number.items()), items)
+    number = Counter(kind for kind, _ in {(j.kind, j.diagnosis.code[:CATEGORY]) for j in judged})
+    level = highest(_levels()[kind]["several" if n > 1 else "one"] for kind, n in number.items())
+    return Element(level, items, tuple(item for j in judged for item in _open(reading.document, j)))
 
 
 def plain_kind(code: str) -> str:
     """The kind of a problem by its code alone: the longest stem of the table."""
-    table = _kinds()
+    return _kinds().get(_stem(code), "acute_uncomplicated")
+
+
+def _stem(code: str) -> str:
     stems = (code[:n] for n in range(min(len(code), STEM_LONGEST), 0, -1))
-    return next((table[stem] for stem in stems if stem in table), "acute_uncomplicated")
+    return next((stem for stem in stems if stem in _kinds()), "")
 
 
 @lru_cache(maxsize=1)
@@ -51,13 +74,43 @@ def _kinds() -> dict[str, str]:
     return {row["stem"]: row["kind"] for row in rows("mdm_problem_kinds.tsv")}
 
 
-def _words(diagnosis: Diagnosis, cue: Span | None) -> tuple[Span, ...]:
-    return (*diagnosis.evidence[:1], *([cue] if cue else []))
+def _words(judged: _Judged) -> tuple[Span, ...]:
+    """Its name, with the words that made its kind: where the LLM told it, all that it was shown."""
+    told = _shown(judged.said) if judged.decided_by == "llm" else [judged.cue] if judged.cue else []
+    return (*judged.diagnosis.evidence[:1], *told)
 
 
-def _kind(reading: Reading, diagnosis: Diagnosis, only: bool) -> tuple[str, Span | None]:
-    """What the words near the problem make of its kind, with those words; else the kind by code."""
+def _judged(reading: Reading, diagnosis: Diagnosis, only: bool) -> _Judged:
     own, said = _said(reading, diagnosis, only)
+    kind, cue = _kind(reading, diagnosis, own, said)
+    return _Judged(diagnosis, kind, cue, tuple(sentence.span for sentence in said))
+
+
+def _settled(judged: _Judged, settled: Mapping[str, str]) -> _Judged:
+    kind = settled.get(judged.diagnosis.code)
+    return replace(judged, kind=kind, decided_by="llm") if kind else judged
+
+
+def _open(document: Document, judged: _Judged) -> Iterator[OpenItem]:
+    """The question that the words about a problem leave open, if any."""
+    by_chapter = judged.cue is None and len(_stem(judged.diagnosis.code)) < CATEGORY
+    said = " ".join(span.of(document.text) for span in judged.said)
+    for row in rows("mdm_questions.tsv"):
+        fits = row["fits"] == judged.kind and (by_chapter or not row["by_chapter"])
+        if fits and judged.said and not (row["unless"] and first(said, row["unless"])):
+            yield OpenItem(judged.diagnosis.code, row["question"], judged.diagnosis.evidence[0], _shown(judged.said))
+
+
+def _shown(said: tuple[Span, ...]) -> tuple[Span, ...]:
+    """The first sentences, whole ones, at least one."""
+    ends = accumulate(len(span) for span in said)
+    return tuple(span for span, end in zip(said, ends, strict=True) if end <= SHOWN) or said[:1]
+
+
+def _kind(
+    reading: Reading, diagnosis: Diagnosis, own: Sequence[Sentence], said: Sequence[Sentence]
+) -> tuple[str, Span | None]:
+    """What the words near the problem make of its kind, with those words; else the kind by code."""
     kind, cue = plain_kind(diagnosis.code), None
     for row in rows("mdm_problem_cues.tsv"):
         if not _fits(row, kind, diagnosis.code) or not reading.holds(row["settings"]):

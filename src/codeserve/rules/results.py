@@ -88,19 +88,33 @@ class Procedure:
 
 @dataclass(frozen=True, slots=True)
 class ElementItem:
-    """One thing that counts towards an MDM element, with the words that show it."""
+    """One thing that counts towards an MDM element, with the words that show it. `decided_by`: "rules" or "llm"."""
 
     kind: str
     message: str
     evidence: tuple[Span, ...]
+    decided_by: str = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItem:
+    """A problem whose kind the note's words leave open: `question` is a row of mdm_questions.tsv, `term` names the
+    problem, `said` is what is said about it."""
+
+    code: str
+    question: str
+    term: Span
+    said: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """An MDM element. `level`: "none", "straightforward", "low", "moderate" or "high"."""
+    """An MDM element. `level`: "none", "straightforward", "low", "moderate" or "high". `open`: problems of which the
+    words of the note do not settle the kind (rules/mdm_open.py)."""
 
     level: str
     items: tuple[ElementItem, ...]
+    open: tuple[OpenItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
