@@ -30,7 +30,7 @@ from codeserve.notes.document import Document
 from codeserve.notes.items import find_items
 from codeserve.notes.sections import split_sections
 from codeserve.notes.spans import Span
-from codeserve.pipeline import Knowledge, Timings, code_note
+from codeserve.pipeline import Judge, Knowledge, Timings, code_note
 from codeserve.reasoning.questions import OpenQuestion
 from codeserve.reasoning.reasoner import Reasoner
 from codeserve.rules.em import decide_em
@@ -62,21 +62,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vignettes", nargs="+", type=Path, help="YAML files of vignettes")
     parser.add_argument("--gold", nargs="*", default=[], help="gold notes: the files' names up to _notes.jsonl")
+    parser.add_argument("--bounds", action="store_true", help="start no engine: only what a yes to all would change")
     args = parser.parse_args()
     keep_to_home(home())
-    asyncio.run(measure(args.vignettes, args.gold))
+    asyncio.run(measure(args.vignettes, args.gold, args.bounds))
 
 
-async def measure(files: Sequence[Path], gold: Sequence[str]) -> None:
+async def measure(files: Sequence[Path], gold: Sequence[str], bounds: bool) -> None:
     from codeserve.deployments.loading import load_reasoner
 
     settings = AppSettings()
     reasoner = load_reasoner(settings.model_set)
     told = [visit for path in files for visit in vignettes(path)]
     visits = told + await notes(gold, load_knowledge(settings), reasoner)
+    if bounds:
+        await tell_moves(visits, _yes, (1.0,))
+        return
     await reasoner.engine.start()
     try:
-        await tell_moves(visits, reasoner)
+        await tell_moves(visits, reasoner.judge, THRESHOLDS)
         await tell_ranking(told, reasoner)
     finally:
         await reasoner.engine.stop()
@@ -115,21 +119,25 @@ async def notes(sets: Sequence[str], knowledge: Knowledge, reasoner: Reasoner) -
     return visits
 
 
-async def tell_moves(visits: Sequence[Visit], reasoner: Reasoner) -> None:
+async def _yes(asked: Sequence[OpenQuestion]) -> list[float]:
+    return [1.0] * len(asked)
+
+
+async def tell_moves(visits: Sequence[Visit], judge: Judge, thresholds: Sequence[float]) -> None:
     counted: dict[str, Counter[str]] = {}
     for visit in visits:
         own = counted.setdefault(visit.source, Counter())
-        own.update(await moves(visit, reasoner))
+        own.update(await moves(visit, judge, thresholds))
     for source, own in counted.items():
         print(f"{source}: {own['visits']} visits, {own['exact']} exact, {own['open']} with an open problem,", end=" ")
         print(f"{own['asked']} asked ({own['questions']} questions)")
-        for threshold in THRESHOLDS:
+        for threshold in thresholds:
             right, wrong, other = (own[f"{kind} {threshold}"] for kind in ("right", "wrong", "other"))
             exact = own["exact"] + right - wrong
             print(f"  yes from {threshold}: {exact} exact; {right} made right, {wrong} made wrong, {other} other moves")
 
 
-async def moves(visit: Visit, reasoner: Reasoner) -> Counter[str]:
+async def moves(visit: Visit, judge: Judge, thresholds: Sequence[float]) -> Counter[str]:
     """What the answers change of one visit."""
     em = visit.count()
     found = Counter({"visits": 1, "exact": _right(em, visit)})
@@ -138,9 +146,9 @@ async def moves(visit: Visit, reasoner: Reasoner) -> Counter[str]:
     every = settle(asked, [1.0] * len(asked), 1.0)
     if not asked or billed(visit.count(settled=every)) == billed(em):
         return found
-    sure = await reasoner.judge(questions(visit.document, asked))
+    sure = await judge(questions(visit.document, asked))
     found.update({"asked": 1, "questions": len(asked)})
-    for threshold in THRESHOLDS:
+    for threshold in thresholds:
         after = visit.count(settled=settle(asked, sure, threshold))
         if billed(after) != billed(em):
             was, is_now = _right(em, visit), _right(after, visit)
