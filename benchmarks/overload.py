@@ -58,7 +58,7 @@ console = Console()
 
 @serve.deployment(name="EntityTagger", max_ongoing_requests=64, ray_actor_options={"num_cpus": 0.1})
 class StubTagger:
-    async def tag(self, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple]:
+    async def tag(self, version: str, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple]:
         return [() for _ in chunks]
 
 
@@ -83,7 +83,7 @@ class StubReasoner:
     def __init__(self, tally: Any) -> None:
         self._tally = tally
 
-    async def answer(self, questions: Sequence[Any], quick: bool, seconds: float) -> tuple:
+    async def answer(self, version: str, questions: Sequence[Any], quick: bool, seconds: float) -> tuple:
         self._tally.add.remote("begun")
         try:
             async with within(seconds, "the reasoner"):
@@ -115,7 +115,7 @@ class StubService:
 class StubGateway:
     def __init__(self, tagger: Any, reasoner: Any) -> None:
         self._metrics = Metrics()
-        self._service = StubService(Stages(tagger, reasoner, self._metrics.retried))
+        self._service = StubService(Stages(tagger, reasoner, "stub", self._metrics))
 
     def __serve_build_asgi_app__(self) -> Any:
         settings = GatewaySettings(max_in_flight=SLOTS, admission={"max_waiting": 16, "max_waiting_batch": 16})

@@ -78,7 +78,7 @@ def test_nothing_billable_is_an_answer() -> None:
 def test_time_is_split_by_stage_and_nothing_is_cached() -> None:
     headers = post(make_app(), EXAMPLE).headers
     names = [part.split(";dur=")[0] for part in headers["server-timing"].split(", ")]
-    assert names == ["prepare", "tag", "total"]
+    assert names == ["admission", "prepare", "tag", "total"]
     assert headers["cache-control"] == "no-store"
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeserve.api.limits import body_limit, idempotency_key, priority, require_json, timeout_s, while_connected
-from codeserve.api.metrics import OTHER, Bounded
 from codeserve.errors import CallerLeft, InvalidNote, UnsupportedMediaType
+from codeserve.figures.families import OTHER, Bounded
 
 
 @given(st.integers(1, 600_000))

@@ -153,7 +153,7 @@ def test_the_log_line_of_a_request(lines: io.StringIO) -> None:
     post(make_app(), FULL, headers={"X-Request-Id": "r-1"})
     entry = json.loads(lines.getvalue().splitlines()[-1])
     assert (entry["request_id"], entry["route"], entry["status"]) == ("r-1", "/v1/extract-codes", 200)
-    assert entry["stages"].keys() == {"prepare", "tag"}
+    assert entry["stages"].keys() == {"admission", "prepare", "tag"}
     assert entry["bytes_in"] == len(json.dumps(FULL, separators=(",", ":")))
     assert entry["bytes_out"] > 0
     assert entry["caller"] == "loopback"

@@ -118,6 +118,10 @@ class Gate:
         self._service_s = 1.0
 
     @property
+    def slots(self) -> int:
+        return self._slots["interactive"]
+
+    @property
     def inside(self) -> int:
         return self._inside.total()
 

@@ -16,7 +16,7 @@ from codeserve.api import logs, openapi, problems
 from codeserve.api.admission import Admission
 from codeserve.api.auth import Keys
 from codeserve.api.drain import Drain
-from codeserve.api.exchange import Shell
+from codeserve.api.exchange import Figures, Shell
 from codeserve.api.idempotency import Answers
 from codeserve.api.metrics import Metrics
 from codeserve.api.observe import Observer
@@ -29,11 +29,16 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(
-    service: Service, settings: GatewaySettings, *, metrics: Metrics | None = None, echo_request_id: bool = True
+    service: Service,
+    settings: GatewaySettings,
+    *,
+    metrics: Metrics | None = None,
+    figures: Figures | None = None,
+    echo_request_id: bool = True,
 ) -> FastAPI:
     """Raises SetupError when the keys cannot be read, or when there are none and the host is not loopback.
 
-    `echo_request_id`: see Observer; off under Ray Serve.
+    `figures`: what /metrics answers, if not this replica's alone. `echo_request_id`: see Observer; off under Ray Serve.
     """
     logs.configure()
     keys = Keys(settings.keys_file, os.environ)
@@ -44,8 +49,9 @@ def create_app(
     app = describe_app()
     admission = Admission(settings, metrics.refused)
     metrics.watch(admission.gate)
+    metrics.serves(service.models())
     answers = Answers(settings.idempotency.max_answers, settings.idempotency.keep_s)
-    app.state.shell = Shell(service, settings, keys, metrics, admission, answers, Drain())
+    app.state.shell = Shell(service, settings, keys, metrics, figures or _own(metrics), admission, answers, Drain())
     app.add_middleware(Observer, metrics=metrics, echo_request_id=echo_request_id)
     for kind in (CodeserveError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _on_error)
@@ -65,5 +71,14 @@ def describe_app() -> FastAPI:
     return app
 
 
+def _own(metrics: Metrics) -> Figures:
+    async def text() -> bytes:
+        return metrics.text()
+
+    return text
+
+
 async def _on_error(request: Request, error: Exception) -> Response:
-    return problems.respond(problems.problem_of(error, request.state.call.request_id), problems.headers_of(error))
+    problem = problems.problem_of(error, request.state.call.request_id)
+    request.app.state.shell.metrics.problem(problem.type.removeprefix(problems.TYPE_PREFIX))
+    return problems.respond(problem, problems.headers_of(error))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -28,6 +29,7 @@ from codeserve.deadlines import within
 
 Asked = TypeVar("Asked", bound=Body)
 Answer = TypeVar("Answer", bound=Answered)
+Figures = Callable[[], Awaitable[bytes]]
 REPLAYED_HEADER = "Idempotency-Replayed"
 
 
@@ -39,6 +41,7 @@ class Shell:
     settings: GatewaySettings
     keys: Keys
     metrics: Metrics
+    figures: Figures
     admission: Admission
     answers: Answers
     drain: Drain
@@ -96,12 +99,18 @@ class Exchange(Generic[Asked, Answer]):
         self.worked = True
         answer, timings = await self.work(parse(self.model, body, self.shell.settings.max_text_chars), self.deadline)
         self._call.stages.update(timings.seconds)
-        self.shell.metrics.timed(timings.seconds)
+        for stage, seconds in timings.seconds.items():
+            self.shell.metrics.took(stage, seconds)
         self.record(answer)
         return orjson.dumps(answer.model_dump())
 
-    def _slot(self) -> AbstractAsyncContextManager[None]:
-        return self.shell.admission.enter(self._call.caller, limits.priority(self.request.headers))
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        begun = time.perf_counter()
+        async with self.shell.admission.enter(self._call.caller, limits.priority(self.request.headers)):
+            self._call.stages["admission"] = waited = time.perf_counter() - begun
+            self.shell.metrics.took("admission", waited)
+            yield
 
     async def _body(self) -> bytes:
         return await limits.read_body(self.request, limits.body_limit(self.shell.settings.max_text_chars))

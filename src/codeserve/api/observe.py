@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeserve.api import logs, problems
 from codeserve.api.metrics import Metrics
+from codeserve.errors import CodeserveError
 
 REQUEST_ID_HEADER = "X-Request-Id"
 CALLER_LEFT = 499  # nginx's word for it; nobody receives it
@@ -69,7 +70,7 @@ class Observer:
                 call.status = call.status or CALLER_LEFT
                 raise
             finally:
-                self._metrics.answered(route_of(scope), call.status, call.seconds)
+                self._metrics.answered(route_of(scope), call.status, call.seconds, call.received)
                 logs.access.info("request", extra={"fields": _entry(call, scope)})
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +93,7 @@ class Observer:
             # Not on purpose: were it passed on, the server would log its message, which may hold what was sent.
             call.failure = logs.describe(error)
             if not call.status:
+                self._metrics.problem(CodeserveError.type)
                 response = problems.respond(problems.problem_of(error, call.request_id))
                 await response(scope, counted_receive, marked_send)
 

@@ -163,9 +163,9 @@ async def readyz(request: Request) -> Response:
     return problems.respond(problem, {"Retry-After": str(problems.RETRY_AFTER_S[503])})
 
 
-@router.get("/metrics", summary="Figures of this replica for Prometheus", response_class=Response)
+@router.get("/metrics", summary="Figures of all replicas for Prometheus", response_class=Response)
 async def metrics(request: Request) -> Response:
-    return Response(_shell(request).metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(await _shell(request).figures(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _admit(request: Request, scope: str) -> None:

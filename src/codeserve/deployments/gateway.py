@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from codeserve.api.metrics import Metrics
 from codeserve.config import home, keep_to_home, load_settings
 from codeserve.deadlines import seconds_left, within
 from codeserve.deployments import status
 from codeserve.deployments.calls import call
+from codeserve.deployments.gathering import Gathered, of_replica
 from codeserve.deployments.versions import version_of
-from codeserve.errors import CodeserveError
+from codeserve.errors import CodeserveError, DeadlineExceeded
+from codeserve.figures.families import Report
 from codeserve.reasoning.questions import Answer, OpenQuestion, Question
 from codeserve.tagging.entities import Chunk, Entity
 
@@ -22,15 +25,13 @@ PROBE_TIMEOUT_S = 20
 
 
 class Stages:
-    """The tagger and the reasoner behind their handles. `retried` is told the stage of a call that is made again."""
+    """The tagger and the reasoner behind their handles. `metrics` is told of calls that are made again or dropped."""
 
-    def __init__(
-        self, tagger: DeploymentHandle, reasoner: DeploymentHandle, version: str, retried: Callable[[str], None]
-    ) -> None:
+    def __init__(self, tagger: DeploymentHandle, reasoner: DeploymentHandle, version: str, metrics: Metrics) -> None:
         self._tagger = tagger
         self._reasoner = reasoner
         self._version = version
-        self._retried = retried
+        self._metrics = metrics
 
     async def tag(self, text: str, chunks: Sequence[Chunk], deadline: float) -> list[tuple[Entity, ...]]:
         return await self._call("EntityTagger", self._tagger.tag, deadline, text, chunks) if chunks else []
@@ -42,9 +43,13 @@ class Stages:
         return await self._call("Reasoner", self._reasoner.judge, deadline, questions)
 
     async def _call(self, stage: str, method: Any, deadline: float, *args: Any) -> Any:
-        left = seconds_left(deadline)
-        async with within(left, stage):
-            return await call(stage, method, self._version, *args, left, retried=self._retried)
+        try:
+            left = seconds_left(deadline)
+            async with within(left, stage):
+                return await call(stage, method, self._version, *args, left, retried=self._metrics.retried)
+        except DeadlineExceeded:
+            self._metrics.late(stage)
+            raise
 
     async def missing(self) -> dict[str, str]:
         """The stages that have no replica, or do not answer a probe in time, and why."""
@@ -79,21 +84,31 @@ class Stages:
 class Gateway:
     def __init__(self, settings: dict[str, Any], tagger: DeploymentHandle, reasoner: DeploymentHandle) -> None:
         keep_to_home(home())
-        from codeserve.api.metrics import Metrics
         from codeserve.service import CodingService, load_knowledge
 
         self._settings = load_settings(settings)
         self._metrics = Metrics()
         version = version_of(self._settings.model_set)
-        stages = Stages(tagger, reasoner, version, self._metrics.retried)
+        stages = Stages(tagger, reasoner, version, self._metrics)
+        self._gathered = Gathered(self._metrics, {"EntityTagger": tagger, "Reasoner": reasoner})
         self._service = CodingService(load_knowledge(self._settings), self._settings.model_set, stages)
 
     def __serve_build_asgi_app__(self) -> Any:
         from codeserve.api.app import create_app
 
         # Serve's proxy puts the request id on the answer itself.
-        self._app = create_app(self._service, self._settings.gateway, metrics=self._metrics, echo_request_id=False)
+        self._app = create_app(
+            self._service,
+            self._settings.gateway,
+            metrics=self._metrics,
+            figures=self._gathered.page,
+            echo_request_id=False,
+        )
         return self._app
+
+    async def figures(self) -> Report:
+        """For /metrics of another gateway."""
+        return of_replica(self._metrics)
 
     async def drain(self, seconds: float, refuse: bool) -> int:
         """Finish what is inside, and with `refuse` take no more; how many notes are left after `seconds`."""

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray import serve
 
 from codeserve.config import ModelSet, home, keep_to_home
 from codeserve.deadlines import within
+from codeserve.deployments.gathering import of_replica
 from codeserve.deployments.starting import paced
 from codeserve.deployments.versions import require, version_of
-from codeserve.reasoning.questions import Answer, OpenQuestion, Question
+from codeserve.figures.families import Report
+from codeserve.reasoning.questions import Answer, Candidate, OpenQuestion, Question
+from codeserve.reasoning.reasoner import Search
 from codeserve.scaling import FIRST_TOKEN_S, QUEUED_TOKENS
+
+
+class TimedSearch:
+    """Retrieval that says how long it took."""
+
+    def __init__(self, search: Search, took: Callable[[str, float], None]) -> None:
+        self._search, self._took = search, took
+
+    def search(self, *asked: Any) -> list[tuple[Candidate, ...]]:
+        begun = time.perf_counter()
+        try:
+            return self._search.search(*asked)
+        finally:
+            self._took("retrieve", time.perf_counter() - begun)
 
 
 @serve.deployment(
@@ -31,12 +49,16 @@ class Reasoner:
     async def __init__(self, model_set: dict[str, Any]) -> None:
         keep_to_home(home())
         from codeserve.deployments.loading import load_reasoner
+        from codeserve.figures.reasoner import ReasonerFigures
 
         whole = ModelSet.model_validate(model_set)
         self._version = version_of(whole)
         async with paced("Reasoner"):
-            self._reasoner = await asyncio.to_thread(load_reasoner, whole)
-            await self._reasoner.engine.start()
+            loaded = await asyncio.to_thread(load_reasoner, whole)
+            self._figures = ReasonerFigures()
+            self._figures.watch(loaded.engine)
+            self._reasoner = loaded.over(TimedSearch(loaded.retriever, self._figures.took))
+            await self._reasoner.engine.start(self._figures.step)
 
     async def answer(
         self, version: str, questions: Sequence[Question], quick: bool = False, seconds: float = math.inf
@@ -44,7 +66,13 @@ class Reasoner:
         """After `seconds`, or when the call is cancelled, the engine's requests for it are aborted."""
         require(self._version, version)
         async with within(seconds, "the reasoner"):
-            return await self._reasoner.answer(questions, llm=not quick, dense=not quick)
+            answers = await self._reasoner.answer(questions, llm=not quick, dense=not quick)
+        self._figures.answered(answers)
+        return answers
+
+    async def figures(self) -> Report:
+        """For /metrics of a gateway."""
+        return of_replica(self._figures)
 
     async def judge(
         self, version: str, questions: Sequence[OpenQuestion], seconds: float = math.inf

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray import serve
 
 from codeserve.config import ModelSet, home, keep_to_home
 from codeserve.deadlines import within
+from codeserve.deployments.gathering import of_replica
 from codeserve.deployments.starting import paced
 from codeserve.deployments.versions import require, version_of
+from codeserve.figures.families import Report
 from codeserve.tagging.entities import Chunk, Entity
 from codeserve.tagging.post import decode
 
 SPECIAL_TOKENS = 2
 
 
-def padded_tokens(chunks: Sequence[Chunk]) -> int:
+class Waiting(NamedTuple):
+    """A chunk that waits for its batch since `since`, a time of `perf_counter`."""
+
+    chunk: Chunk
+    since: float
+
+
+def padded_tokens(batch: Sequence[Waiting]) -> int:
     """What a batch costs: every chunk is padded to the longest."""
-    return len(chunks) * (max(len(chunk.ids) for chunk in chunks) + SPECIAL_TOKENS)
+    return len(batch) * (max(len(one.chunk.ids) for one in batch) + SPECIAL_TOKENS)
 
 
 @serve.deployment(
@@ -36,9 +46,11 @@ class EntityTagger:
     async def __init__(self, model_set: dict[str, Any]) -> None:
         keep_to_home(home())
         from codeserve.deployments.loading import load_tagger
+        from codeserve.figures.tagger import TaggerFigures
 
         whole = ModelSet.model_validate(model_set)
         self._version, chosen = version_of(whole), whole.tagger
+        self._figures = TaggerFigures()
         async with paced("EntityTagger"):
             self._model = await asyncio.to_thread(load_tagger, chosen)
         self._run_chunk.set_max_batch_size(chosen.max_batch_tokens)
@@ -53,15 +65,26 @@ class EntityTagger:
         """
         require(self._version, version)
         async with within(seconds, "the tagger"):
-            labelled = await asyncio.gather(*(self._run_chunk(chunk) for chunk in chunks))
-        return [
+            labelled = await asyncio.gather(*(self._run_chunk(Waiting(chunk, time.perf_counter())) for chunk in chunks))
+        found = [
             decode(probabilities, chunk, self._model.labels, text)
             for probabilities, chunk in zip(labelled, chunks, strict=True)
         ]
+        self._figures.tagged(found)
+        return found
 
     @serve.batch(max_batch_size=4096, batch_wait_timeout_s=0.005, batch_size_fn=padded_tokens)
-    async def _run_chunk(self, chunks: list[Chunk]) -> list[Any]:
-        return await asyncio.to_thread(self._model.run, [chunk.ids for chunk in chunks])
+    async def _run_chunk(self, batch: list[Waiting]) -> list[Any]:
+        begun = time.perf_counter()
+        found = await asyncio.to_thread(self._model.run, [one.chunk.ids for one in batch])
+        lengths = [len(one.chunk.ids) + SPECIAL_TOKENS for one in batch]
+        waited = [begun - one.since for one in batch]
+        self._figures.batch(waited, lengths, padded_tokens(batch), time.perf_counter() - begun)
+        return found
+
+    async def figures(self) -> Report:
+        """For /metrics of a gateway."""
+        return of_replica(self._figures)
 
     async def probe(self, version: str) -> str:
         """Answers once the model does; the readiness check calls it."""

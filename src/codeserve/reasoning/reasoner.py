@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Protocol
+from typing import Any, Protocol
 
 from codeserve.reasoning.calibration import Calibrator
 from codeserve.reasoning.judge import certain, from_lexicon, read
@@ -18,7 +18,7 @@ class AnswerEngine(Protocol):
     @property
     def progress(self) -> Progress: ...
 
-    async def start(self) -> None: ...
+    async def start(self, step: Callable[[Any, Any], None] = ...) -> None: ...
 
     async def stop(self) -> None: ...
 
