@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
-.PHONY: setup run test check bench soak faults accuracy clean help
+.PHONY: setup run promtool test check bench soak faults accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -23,7 +23,11 @@ setup: $(VENV)/.installed  ## Install everything and prepare models and tables
 run: setup  ## Start the service, code one example note, keep serving (PORT=8000)
 	@exec $(VENV)/bin/codeserve serve --port $(PORT) --example examples/notes/ankle_injury.txt
 
-test: setup  ## The whole test suite, as CI runs it
+promtool:  ## What checks the alert rules, where this may install it
+	@command -v promtool >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus >/dev/null; } || true
+
+test: setup promtool  ## The whole test suite, as CI runs it
 	$(VENV)/bin/python -m pytest
 
 check: $(VENV)/.installed  ## Lint, types, import rule

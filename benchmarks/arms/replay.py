@@ -86,7 +86,7 @@ class ReplayGateway:
 
         self._settings = load_settings(settings)
         self._metrics = Metrics()
-        stages = Stages(tagger, reasoner, version_of(self._settings.model_set), self._metrics.retried)
+        stages = Stages(tagger, reasoner, version_of(self._settings.model_set), self._metrics)
         notes = {note["body"]["document_id"]: note for note in read(record)}
         self._service = Replay(self._settings, stages, notes)
 

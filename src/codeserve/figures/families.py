@@ -27,6 +27,7 @@ STAGES = {
     "engine_queue": "Reasoner: in vLLM's queue; one a prompt",
     "engine_prefill": "Reasoner: from the queue to the answering token; one a prompt",
     "first_token": "Reasoner: from the prompt's arrival to its answering token; one a prompt",
+    "judge": "Gateway: the call of the reasoner with open questions of the E/M; one a note",
     "decide": "Gateway: rules, E/M, findings, route; one a note",
     "assemble": "Gateway: the response; one a note",
     "validate": "Gateway: the edits of a claim; one a claim",
