@@ -49,7 +49,6 @@ def create_app(
     app = describe_app()
     admission = Admission(settings, metrics.refused)
     metrics.watch(admission.gate)
-    metrics.serves(service.models())
     answers = Answers(settings.idempotency.max_answers, settings.idempotency.keep_s)
     app.state.shell = Shell(service, settings, keys, metrics, figures or _own(metrics), admission, answers, Drain())
     app.add_middleware(Observer, metrics=metrics, echo_request_id=echo_request_id)

@@ -92,6 +92,7 @@ class Gateway:
         stages = Stages(tagger, reasoner, version, self._metrics)
         self._gathered = Gathered(self._metrics, {"EntityTagger": tagger, "Reasoner": reasoner})
         self._service = CodingService(load_knowledge(self._settings), self._settings.model_set, stages)
+        self._metrics.serves(self._service.models())
 
     def __serve_build_asgi_app__(self) -> Any:
         from codeserve.api.app import create_app

@@ -67,10 +67,9 @@ class Engine:
         self._scheduler.step = step
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
-        from vllm.v1.metrics.loggers import PrometheusStatLogger
 
         try:
-            loggers: list[Any] = [lambda *_: self._scheduler, PrometheusStatLogger]
+            loggers: list[Any] = [lambda *_: self._scheduler]
             self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments()), stat_loggers=loggers)
         except (RuntimeError, ValueError, OSError) as error:
             raise StageFailed(f"the LLM engine did not start ({type(error).__name__})") from error
