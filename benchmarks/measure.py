@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,12 +105,19 @@ def _server(server: servers.Server, plan: Plan, say: Callable[[str], None]) -> d
 
 def measured(server: servers.Server, job: load.Load) -> dict[str, Any]:
     """One block, with the CPU seconds of server, generator and everybody else while it ran."""
-    before, busy = server.cpu(), _busy()
+    before, busy, begun = server.cpu(), _busy(), time.monotonic()
     seen = load.run(job)
+    wall = time.monotonic() - begun
     after = server.cpu()
     used = {kind: after[kind] - before.get(kind, 0.0) for kind in after}
     others = _busy() - busy - sum(used.values()) - seen["cpu_s"]
-    return {**seen, "generator_cpu_s": seen["cpu_s"], "server_cpu_s": used, "others_cpu_s": max(0.0, others)}
+    return {
+        **seen,
+        "generator_cpu_s": seen["cpu_s"],
+        "server_cpu_s": used,
+        "others_cpu_s": max(0.0, others),
+        "wall_s": wall,
+    }
 
 
 def growth(models: str, folder: Path, say: Callable[[str], None], lengths: Sequence[int] = LENGTHS) -> dict[str, Any]:

@@ -24,6 +24,9 @@ Notes: the 15 examples and our 144 gold notes (mean 789 characters), in a fixed 
 rules, prompts, gate, weights and engine settings are the same too. The load generator is a process of its own on the
 same cores; latency counts from the moment a note was due. Every block has its own warm-up, which is not counted. Notes
 repeat, so in long runs vLLM's prefix cache knows some prompts from before; the offline arm empties it before each pass.
+A row's figure is the median of its repetitions, and the ceiling the quickest of each phase: others can only slow it
+down. "Cores used by others" is what the machine's other programs took meanwhile; where it is not near 0, the row is
+lower than a quiet machine would give.
 """
 ARMS = {
     "offline": "(a) offline ceiling: no server, phase by phase, every model phase on all cores",
@@ -52,6 +55,8 @@ def _models(folder: Path, models: str, pictures: Path) -> Iterator[str]:
     yield f"\n## {title}\n"
     if runs:
         yield _circumstances(runs)
+        remarks = folder / "remarks.md"  # what whoever measured has to say of this run
+        yield remarks.read_text() if remarks.is_file() else ""
         yield "### Bars\n"
         yield _table(("bar", "asked", "measured", ""), bars.rows(raw, runs[-1]["machine"]["cores"]))
     yield _arms(raw, runs)
@@ -102,7 +107,8 @@ def _arms(raw: dict[str, Any], runs: Sequence[dict[str, Any]]) -> str:
     for name, speed in speeds.items():
         saturated = [b for b in raw[name]["blocks"] if b["mode"] == "closed"]
         spread = [results.notes_per_s(b) for b in results.at(saturated, "closed", _best(saturated))]
-        busy = statistics.mean(b["others_cpu_s"] for b in saturated) / saturated[0]["seconds"]
+        warm = {run["arm"]: run["warm_s"] for run in runs}[name]
+        busy = statistics.mean(results.others(b, warm) for b in results.at(saturated, "closed", _best(saturated)))
         same = results.same_codes(raw[name]["answers"], answers) if name not in ("codeserve", "replay") else None
         agree = f"{same[0]} of {same[1]}" if same and same[1] else "–"
         rows.append([ARMS[name], speed, f"{min(spread):.2f} to {max(spread):.2f}", busy, own / speed, agree])

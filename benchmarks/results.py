@@ -29,6 +29,12 @@ def notes_per_s(block: Block) -> float:
     return sum(one["status"] == 200 and one["done"] <= block["seconds"] for one in block["sent"]) / block["seconds"]
 
 
+def others(block: Block, warm_s: float) -> float:
+    """Cores that other programs kept busy, from the warm-up's begin to the last answer."""
+    wall = block.get("wall_s") or warm_s + max((one["done"] for one in block["sent"]), default=block["seconds"])
+    return float(block["others_cpu_s"] / wall)
+
+
 def goodput(block: Block, slo_s: float) -> float:
     """Notes a second that came due within the block and were answered within the SLO."""
     within = sum(one["status"] == 200 and one["done"] - one["due"] <= slo_s for one in block["sent"])
@@ -77,7 +83,7 @@ def stages(blocks: Sequence[Block]) -> dict[str, float]:
 
 def cpu_per_note(blocks: Sequence[Block], warm_share: float) -> dict[str, float]:
     """Mean CPU milliseconds a note by kind of process; `warm_share`: warm-up seconds over counted ones."""
-    notes = sum(len(block["sent"]) for block in blocks) * (1 + warm_share)
+    notes = sum(len(latencies(block)) for block in blocks) * (1 + warm_share)
     kinds = sorted({kind for block in blocks for kind in block["server_cpu_s"]})
     return {
         kind: 1000 * sum(block["server_cpu_s"].get(kind, 0.0) for block in blocks) / max(notes, 1) for kind in kinds
@@ -90,11 +96,13 @@ def serving_cpu_ms(blocks: Sequence[Block]) -> list[float]:
 
 
 def ceilings(passes: Sequence[dict[str, Any]], cores: int) -> dict[str, float]:
-    """Notes a second without a server: of the models alone, and with the work between them spread over all cores."""
-    models = statistics.median(one["wall_s"]["tag"] + one["wall_s"]["generate"] for one in passes)
-    between = statistics.median(
-        sum(seconds for phase, seconds in one["wall_s"].items() if phase not in ("tag", "generate")) for one in passes
-    )
+    """Notes a second without a server: of the models alone, and with the work between them spread over all cores.
+
+    Of each phase the quickest pass counts: what others do on the machine can only slow a phase down.
+    """
+    walls = {phase: min(one["wall_s"][phase] for one in passes) for phase in passes[0]["wall_s"]}
+    models = walls["tag"] + walls["generate"]
+    between = sum(walls.values()) - models
     notes = passes[0]["notes"]
     return {
         "models": notes / models,

@@ -38,8 +38,8 @@ def application(service: CodingService, at_once: int) -> FastAPI:
         return Response(answer.model_dump_json(), media_type="application/json")
 
     @app.get("/readyz")
-    async def ready() -> dict[str, bool]:
-        return {"ready": not await service._stages.missing()}
+    async def ready() -> Response:
+        return Response(status_code=503 if await service._stages.missing() else 200)
 
     return app
 
