@@ -16,8 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from codeserve.codesets import CodeSets, store
+
+# No test measures time; CI draws the same examples in every run, a developer's machine new ones.
+settings.register_profile("codeserve", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("codeserve")
 
 ROOT = Path(__file__).parents[1]
 NOTES = ROOT / "examples" / "notes"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codeserve.notes.prepare import prepare
@@ -163,6 +163,7 @@ PIECES = [
 ]
 
 
+@example("albumin < 1,2001,200")
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_any_text_is_read_and_spans_lie_in_it(text: str) -> None:
     for one in read(text):

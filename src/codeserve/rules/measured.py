@@ -197,8 +197,10 @@ def _read(text: str, number: re.Match[str], units: tuple[_Unit, ...], earlier: b
         if least is not None and most is not None:
             sign = (number["sign"] or "").lower()
             if sign in BELOW or sign in AT_MOST:
-                return one.low, most - HAIR * (sign in BELOW), end
-            return least + HAIR * (sign in ABOVE), one.high if sign else most, end
+                most -= HAIR * (sign in BELOW)
+                return min(one.low, most), most, end
+            least += HAIR * (sign in ABOVE)
+            return least, max(one.high, least) if sign else most, end
     return None
 
 
