@@ -5,10 +5,10 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
-.PHONY: setup run promtool test check bench soak faults accuracy clean help
+.PHONY: k8s setup run promtool test check bench soak faults accuracy clean help
 
 help:  ## What there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,9 @@ faults: setup  ## What clients see when parts die, hang or run out (45 minutes);
 accuracy: setup  ## Score the gold notes of our own; the report goes to runs/accuracy
 	$(VENV)/bin/codeserve eval --report runs/accuracy $(foreach set,general facility,\
 	  --notes evaluation/gold/$(set)_notes.jsonl --gold evaluation/gold/$(set)_gold.jsonl)
+
+k8s: $(VENV)/.installed  ## Write the overlays' serving.yaml from serve_config*.yaml
+	$(VENV)/bin/python scripts/k8s_serving.py
 
 clean:  ## Remove the environment and build leftovers (not the cache folder)
 	rm -rf $(VENV) build *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ray.serve.config import AutoscalingConfig
 
 from codeserve.config import AppSettings, load_settings
 from codeserve.deployments.cluster import read_config, refuse_taken_port, settings_of, with_address
@@ -110,3 +111,13 @@ def test_questions_about_decision_making_need_room() -> None:
         load_settings({"model_set": {"reasoner": reasoner}})
     assert not load_settings({}).model_set.reasoner.mdm_questions
     assert settings_of(read_config(FILES[1])).model_set.reasoner.mdm_questions
+def test_serve_takes_the_reasoners_policy() -> None:
+    from ray.serve.schema import ServeDeploySchema
+
+    schema = ServeDeploySchema.model_validate(read_config(FILES[1]))
+    reasoner = next(one for one in schema.applications[0].deployments if one.name == "Reasoner")
+    config = AutoscalingConfig.model_validate(reasoner.autoscaling_config)
+    assert config.policy.policy_function == "codeserve.deployments.autoscaling:ReasonerPolicy"
+    config.policy.serialize_policy()
+    # Serve pickles the class by value; what comes out of it is made with the file's arguments.
+    assert callable(config.policy.get_policy()(**config.policy.policy_kwargs))
