@@ -111,6 +111,8 @@ def test_questions_about_decision_making_need_room() -> None:
         load_settings({"model_set": {"reasoner": reasoner}})
     assert not load_settings({}).model_set.reasoner.mdm_questions
     assert settings_of(read_config(FILES[1])).model_set.reasoner.mdm_questions
+
+
 def test_serve_takes_the_reasoners_policy() -> None:
     from ray.serve.schema import ServeDeploySchema
 

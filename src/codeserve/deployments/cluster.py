@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import secrets
 import socket
 import time
@@ -114,6 +115,8 @@ class Cluster:
         from ray.serve.schema import ServeDeploySchema
 
         schema = ServeDeploySchema.model_validate(self._running)
+        # A core dump would hold notes. Every process of the cluster inherits the limit.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         # A token of this cluster's own; else Ray would write one into the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         for name, value in ENVIRONMENT.items():
