@@ -64,6 +64,15 @@ def test_the_proxys_own_errors_become_problems(status: int, shown: int, kind: st
     assert ("retry-after" in response.headers) == (shown == 503)
 
 
+def test_a_gateway_that_died_without_a_word_is_a_503_to_try_again() -> None:
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        """What Serve's proxy does with a request whose replica died."""
+
+    response = request(edge(silent), "POST", "/v1/extract-codes")
+    assert (response.status_code, response.json()["type"]) == (503, "urn:codeserve:problem:stage-failed")
+    assert int(response.headers["retry-after"]) > 0
+
+
 def test_answers_and_problems_pass_as_they_are() -> None:
     app = make_app(FakeService(missing={"Reasoner": "starting"}))
     assert request(edge(app), "GET", "/livez").json() == {"alive": True}

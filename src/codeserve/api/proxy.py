@@ -16,8 +16,14 @@ from codeserve.errors import CodeserveError, DeadlineExceeded, NotFound, StageFa
 
 CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = "codeserve.api.proxy:middlewares"
-# A gateway's own errors are problem documents already: a bare 500 is the proxy's word for a gateway that died.
-ERRORS: dict[int, type[CodeserveError]] = {404: NotFound, 408: DeadlineExceeded, 500: StageFailed, 503: StageFailed}
+# A gateway's own errors are problem documents already: a bare 500 would be the proxy's word for a gateway that died.
+GATEWAY_DIED = 500
+ERRORS: dict[int, type[CodeserveError]] = {
+    404: NotFound,
+    408: DeadlineExceeded,
+    GATEWAY_DIED: StageFailed,
+    503: StageFailed,
+}
 
 
 def middlewares() -> list[Middleware]:
@@ -38,11 +44,12 @@ class Edge:
             return
         request_id = observe.request_id(Headers(scope=scope))
         MutableHeaders(scope=scope)[observe.REQUEST_ID_HEADER] = request_id
-        replaced = False
+        begun = replaced = False
 
         async def checked_send(message: Message) -> None:
-            nonlocal replaced
+            nonlocal begun, replaced
             if message["type"] == "http.response.start":
+                begun = True
                 headers = MutableHeaders(scope=message)
                 headers[observe.REQUEST_ID_HEADER] = request_id
                 if _is_bare_error(message["status"], headers):
@@ -53,6 +60,8 @@ class Edge:
                 await send(message)
 
         await self._app(scope, receive, checked_send)
+        if not begun:  # the gateway died with the request: Serve's proxy says nothing, and the server a bare 500
+            await _problem(GATEWAY_DIED, request_id, scope, receive, send)
 
 
 def _is_bare_error(status: int, headers: Headers) -> bool:
