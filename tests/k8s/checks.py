@@ -13,6 +13,7 @@ from tests.k8s.tools import pods, ray_service
 Objects = list[dict[str, Any]]
 Check = Callable[[Objects], Iterator[str]]
 CHECKS: dict[str, Check] = {}
+COMPONENT = "app.kubernetes.io/component"
 UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -206,18 +207,19 @@ def denied_by_default(found: Objects) -> Iterator[str]:
 
 @check
 def only_serving_ports_are_open(found: Objects) -> Iterator[str]:
-    """From outside the namespace: notes on 8000 (not to the head), metrics on 8080, KubeRay to the dashboard."""
-    open_to = {
-        json.dumps(peer["namespaceSelector"]["matchLabels"], sort_keys=True): {port["port"] for port in rule["ports"]}
-        for one in found
-        if one["kind"] == "NetworkPolicy"
-        for rule in one["spec"].get("ingress", ())
-        for peer in rule["from"]
-        if "namespaceSelector" in peer
-    }
+    """From outside the namespace: notes on 8000 (not to the head), metrics on 8080 and on the head's 8000, KubeRay to
+    the dashboard."""
+    open_to: dict[str, set[int]] = {}
+    for one in (one for one in found if one["kind"] == "NetworkPolicy"):
+        head = "head:" if one["spec"]["podSelector"].get("matchLabels", {}).get(COMPONENT) == "head" else ""
+        for rule in one["spec"].get("ingress", ()):
+            for peer in (p for p in rule["from"] if "namespaceSelector" in p):
+                name = head + json.dumps(peer["namespaceSelector"]["matchLabels"], sort_keys=True)
+                open_to.setdefault(name, set()).update(port["port"] for port in rule["ports"])
     expected = {
         '{"codeserve/caller": "true"}': {8000},
         '{"kubernetes.io/metadata.name": "monitoring"}': {8080},
+        'head:{"kubernetes.io/metadata.name": "monitoring"}': {8000},
         '{"kubernetes.io/metadata.name": "kuberay-system"}': {8000, 8265},
     }
     yield from (f"{peer}: {ports}" for peer, ports in open_to.items() if expected.get(peer) != ports)

@@ -156,6 +156,23 @@ def test_every_cache_folder_can_be_written(overlay: str) -> None:
             assert any(folder == at or folder.startswith(f"{at}/") for at in mounts), folder
 
 
+@every_overlay
+def test_the_page_of_all_replicas_is_scraped_once_and_can_be_reached(overlay: str) -> None:
+    """docs/metrics.md: the head's proxy, and no other pod's."""
+    found = tools.objects(overlay)
+    scraped = [one for one in found if one["kind"] == "PodMonitor" and _ports(one) == ["serve"]]
+    assert len(scraped) == 1
+    wanted = scraped[0]["spec"]["selector"]["matchLabels"]
+    chosen = [n for n, t in tools.pods(tools.ray_service(found)) if wanted.items() <= t["metadata"]["labels"].items()]
+    assert chosen == ["head"]
+    config = yaml.safe_load(tools.ray_service(found)["spec"]["serveConfigV2"])
+    assert config["proxy_location"] == "EveryNode"  # which the head is, also without a replica
+
+
+def _ports(monitor: dict[str, Any]) -> list[str]:
+    return [one["port"] for one in monitor["spec"]["podMetricsEndpoints"]]
+
+
 def test_gpu_ha_needs_no_single_pod() -> None:
     service = tools.ray_service(tools.objects("gpu-ha"))
     assert service["spec"]["rayClusterConfig"]["gcsFaultToleranceOptions"]["redisPassword"]["valueFrom"]
