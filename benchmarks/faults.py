@@ -149,9 +149,11 @@ class Session:
 
 
 async def full_service(service: Running, load: Clients, begun: float) -> float | None:
-    """Seconds since `begun`; none where the service is not whole again within the limit."""
+    """Seconds since `begun`; none where the service is not whole again within the limit, from now on: a cause
+    may take minutes itself."""
     ready_at: float | None = None
-    while time.monotonic() - begun < LIMIT_S:
+    caused = time.monotonic()
+    while time.monotonic() - caused < LIMIT_S:
         ready = await asyncio.to_thread(service.ready)
         now = time.monotonic()
         ready_at = (ready_at or now) if ready else None
