@@ -7,10 +7,10 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from ray.exceptions import ActorUnavailableError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 
-from codeserve.deployments.calls import call
+from codeserve.deployments.calls import PAUSES_S, call
 from codeserve.errors import DeadlineExceeded, Overloaded, StageFailed
 
 
@@ -42,14 +42,15 @@ class Method:
         return self.responses[-1]
 
 
-DEAD = (ActorUnavailableError("gone", None), ReplicaUnavailableError("r1"), asyncio.CancelledError())
+UNREACHABLE = ActorUnavailableError("gone", None)
+DEAD = (ActorDiedError(), ReplicaUnavailableError("r1"), asyncio.CancelledError())
 
 
 def lost(error: BaseException) -> BaseException:
-    return RayTaskError("f", "trace", error)  # type: ignore[no-untyped-call]
+    return RayTaskError("f", "trace", error)
 
 
-@pytest.mark.parametrize("death", DEAD, ids=lambda d: type(d).__name__)
+@pytest.mark.parametrize("death", [*DEAD, UNREACHABLE], ids=lambda d: type(d).__name__)
 def test_a_call_whose_replica_died_is_made_once_more(death: BaseException) -> None:
     told: list[str] = []
     method = Method(death, "answer")
@@ -63,6 +64,18 @@ def test_but_only_once() -> None:
         asyncio.run(call("Stage", method))
     assert raised.value.retry_after
     assert len(method.responses) == 2
+
+
+def test_a_replica_that_may_have_died_is_met_more_than_once_before_ray_knows() -> None:
+    method = Method(UNREACHABLE, UNREACHABLE, "answer")
+    assert asyncio.run(call("Stage", method)) == "answer"
+
+
+def test_a_stage_out_of_reach_is_given_up() -> None:
+    method = Method(*[UNREACHABLE] * 9)
+    with pytest.raises(StageFailed):
+        asyncio.run(call("Stage", method))
+    assert len(method.responses) == 1 + len(PAUSES_S)
 
 
 @pytest.mark.parametrize(

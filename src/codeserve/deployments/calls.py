@@ -9,18 +9,24 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUnavailableError
 
 from codeserve.errors import CodeserveError, Overloaded, StageFailed
 
 RETRY_AFTER_S = 2
 PAUSE_S = 0.2
+PAUSES_S = (0.2, 0.5, 1.0)
 logger = logging.getLogger(__name__)
 
 
 class ReplicaLost(Exception):
-    """The replica that had the call has gone; the call itself did no harm."""
+    """The replica that had the call has gone, or cannot be reached and may have (`known` is false); the call itself did
+    no harm."""
+
+    def __init__(self, known: bool) -> None:
+        super().__init__()
+        self.known = known
 
 
 def normalise(error: BaseException, stage: str) -> CodeserveError:
@@ -38,19 +44,25 @@ async def call(stage: str, method: Any, *args: Any, retried: Callable[[str], Non
     """Await `method.remote(*args)`; cancelling the caller cancels the call. Raises CodeserveError.
 
     A call whose replica died is made once more, to whichever replica is there then; the work of a stage has no side
-    effect. `retried` is told the stage. What a replica answers, an error of ours or of its model, is final.
+    effect. While Ray does not know yet whether a replica died, its router may choose that one again, so the next
+    attempt waits for `PAUSES_S`. `retried` is told the stage. What a replica answers, an error of ours or of its model,
+    is final.
     """
-    try:
-        return await _once(method, args)
-    except ReplicaLost:
-        logger.warning("a replica of %s died with a call; the call is made once more", stage)
+    deaths, pauses = 0, iter(PAUSES_S)
+    while True:
+        try:
+            return await _once(method, args)
+        except ReplicaLost as lost:
+            deaths += lost.known
+            pause = next(pauses, None)
+            if deaths > 1 or pause is None:
+                raise normalise(lost, stage) from None
+        except (RayError, RayServeException, CodeserveError) as error:
+            raise normalise(error, stage) from None
+        logger.warning("a replica of %s is lost to a call; the call is made once more", stage)
         retried(stage)
-    except (RayError, RayServeException, CodeserveError) as error:
-        raise normalise(error, stage) from None
-    try:
-        return await _once(method, args)
-    except (ReplicaLost, RayError, RayServeException, CodeserveError) as error:
-        raise normalise(error, stage) from None
+        if not deaths:
+            await asyncio.sleep(pause)
 
 
 async def _once(method: Any, args: tuple[Any, ...]) -> Any:
@@ -64,8 +76,8 @@ async def _once(method: Any, args: tuple[Any, ...]) -> Any:
             # Cancelled from outside: its replica is being stopped, or the caller hung up and Ray was quicker to cancel
             # the call than this task, whose own cancellation then comes within the pause.
             await asyncio.sleep(PAUSE_S)
-            raise ReplicaLost from None
+            raise ReplicaLost(known=True) from None
         response.cancel()
         raise
-    except (RayActorError, ReplicaUnavailableError):
-        raise ReplicaLost from None
+    except (RayActorError, ReplicaUnavailableError) as error:
+        raise ReplicaLost(known=not isinstance(error, ActorUnavailableError)) from None
