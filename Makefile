@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
-.PHONY: k8s setup run promtool test check bench soak faults accuracy clean help
+.PHONY: k8s loadtest setup run promtool test check bench soak faults accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -45,6 +45,11 @@ soak: setup  ## 15 minutes of steady load with memory by process; the raw figure
 
 faults: setup  ## What clients see when parts die, hang or run out (45 minutes); the table goes to docs/operations.md
 	$(VENV)/bin/python -m benchmarks.faults --page docs/operations.md
+
+SCENARIO ?= clinic-day
+loadtest: setup  ## Load a service that it starts: SCENARIO=morning-peak MINUTES=2 MODELS=stub WORKERS=2 (docs/loadtest.md)
+	$(VENV)/bin/python -m loadtest $(SCENARIO) $(if $(MINUTES),--minutes $(MINUTES)) \
+	  $(if $(MODELS),--models $(MODELS)) $(if $(WORKERS),--workers $(WORKERS))
 
 accuracy: setup  ## Score the gold notes of our own; the report goes to runs/accuracy
 	$(VENV)/bin/codeserve eval --report runs/accuracy $(foreach set,general facility,\
