@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from codeserve.retrieval.entries import plain
 from codeserve.retrieval.index import Vectors
 
 Marks = NDArray[np.bool_]
+KEPT = 128  # products; the same few rows apply to most questions, and a product is a pass over all codes for each
 
 
 class Priors:
@@ -22,25 +24,28 @@ class Priors:
 
     def __init__(self, keys: Sequence[str], titles: Sequence[str]) -> None:
         said = [plain(title) for title in titles]
-        self._titles = [
-            (re.compile(row["unless"], re.I), float(row["factor"]), _matching(re.compile(row["title"], re.I), said))
-            for row in text.rows("priors.tsv")
-        ]
-        self._people = [(row, _within(row["codes"], keys)) for row in text.rows("people.tsv")]
+        of_titles, self._people = text.rows("priors.tsv"), text.rows("people.tsv")
+        self._unless = [re.compile(row["unless"], re.I) for row in of_titles]
+        carried = [_matching(re.compile(row["title"], re.I), said) for row in of_titles]
+        meant = [_within(row["codes"], keys) for row in self._people]
+        rows = zip((*of_titles, *self._people), (*carried, *meant), strict=True)
+        self._factors = [np.where(marks, np.float32(row["factor"]), np.float32(1)) for row, marks in rows]
         self._count = len(keys)
+        self._product = lru_cache(KEPT)(self._multiplied)
 
     def factors(self, question: Question) -> Vectors:
-        """One factor in (0, 1] a code."""
-        factors = np.ones(self._count, dtype=np.float32)
+        """One factor in (0, 1] a code; not to be changed."""
         said = " ".join((question.term, *question.details))
         said = f"{said} {' '.join(text.expand(text.words(said)))}"
-        for unless, factor, carried in self._titles:
-            if not unless.search(said):
-                factors[carried] *= factor
-        for row, meant in self._people:
-            if _excluded(row, question):
-                factors[meant] *= float(row["factor"])
-        return factors
+        said_not = [not unless.search(said) for unless in self._unless]
+        return self._product((*said_not, *(_excluded(row, question) for row in self._people)))
+
+    def _multiplied(self, applies: tuple[bool, ...]) -> Vectors:
+        product = np.ones(self._count, dtype=np.float32)
+        for factors in (factors for factors, one in zip(self._factors, applies, strict=True) if one):
+            product *= factors
+        product.flags.writeable = False
+        return product
 
 
 def _matching(pattern: re.Pattern[str], titles: Sequence[str]) -> Marks:
