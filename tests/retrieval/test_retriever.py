@@ -1,13 +1,16 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from codeserve.codesets import CodeSets
 from codeserve.reasoning.questions import Candidate, Question, System
 from codeserve.retrieval.entries import diagnosis_entries, procedure_entries
 from codeserve.retrieval.index import Index, build_index
 from codeserve.retrieval.lexicon import Lexicon, Row
-from codeserve.retrieval.retriever import Retriever
+from codeserve.retrieval.retriever import GROUP, Retriever, _highest
 from tests.retrieval.conftest import encode_initials
 
 
@@ -127,3 +130,15 @@ def test_vectors_add_what_words_do_not_find(codesets: CodeSets, tmp_path: Path) 
 
 def test_the_version_names_both_indexes(retriever: Retriever, indexes: tuple[Index, Index]) -> None:
     assert retriever.version == f"{indexes[0].hash}-{indexes[1].hash}"
+
+
+@given(
+    st.lists(st.sampled_from((0.0, 0.25, 0.5, 0.75, 1.0)), max_size=3 * GROUP),
+    st.integers(0, 5),
+    st.integers(0, GROUP),
+)
+def test_the_highest_are_those_of_a_whole_sort(few: list[float], limit: int, more: int) -> None:
+    scores = np.array([*few, *(place / 99 for place in range(more))], dtype=np.float32)
+    keys = [f"{place:03}" for place in range(len(scores))]
+    ranked = sorted((place for place in range(len(scores)) if scores[place] > 0), key=lambda i: (-scores[i], keys[i]))
+    assert _highest(scores, keys, limit) == ranked[:limit]
