@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
-.PHONY: k8s loadtest setup run promtool test check bench soak faults accuracy clean help
+.PHONY: k8s loadtest setup run promtool postgresql test check bench soak faults accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -27,7 +27,12 @@ promtool:  ## What checks the alert rules, where this may install it
 	@command -v promtool >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	  apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus >/dev/null; } || true
 
-test: setup promtool  ## The whole test suite, as CI runs it
+postgresql:  ## The server that the storage tests start beside SQLite, where this may install it
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && \
+	  command -v apt-get >/dev/null && apt-get update -qq && \
+	  apt-get install -qq -y --no-install-recommends postgresql >/dev/null; } || true
+
+test: setup promtool postgresql  ## The whole test suite, as CI runs it
 	$(VENV)/bin/python -m pytest
 
 check: $(VENV)/.installed  ## Lint, types, import rule

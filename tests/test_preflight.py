@@ -173,3 +173,19 @@ def test_a_health_check_that_ends_before_a_stall_can_be_told(tmp_path: Path) -> 
 def test_the_whole_chain_fits_twice_into_two_cores_so_that_an_update_has_room() -> None:
     deployments = CPU["applications"][0]["deployments"]
     assert 2 * sum(d["ray_actor_options"]["num_cpus"] * d["num_replicas"] for d in deployments) <= 2
+
+
+def test_sqlite_with_more_than_one_node_is_refused(tmp_path: Path) -> None:
+    def with_storage(config: dict[str, Any], url: str) -> dict[str, Any]:
+        other = copy.deepcopy(config)
+        other["applications"][0]["args"]["storage"] = {"url": url, "keys_file": "data-keys.json"}
+        return other
+
+    sqlite, postgresql = "sqlite:///codeserve.db", "postgresql://db/codeserve"
+    assert errors(tmp_path, with_storage(CPU, sqlite)) == []
+    two = changed(CPU, "Gateway", num_replicas=2)
+    assert errors(tmp_path, with_storage(two, sqlite)) == ["storage.url"]
+    assert errors(tmp_path, with_storage(two, postgresql)) == []
+    one_pod, two_pods = (ray_service(with_storage(CPU, sqlite), grace_s=120, gpus=0, most=most) for most in (1, 2))
+    assert errors(tmp_path, one_pod) == []
+    assert errors(tmp_path, two_pods) == ["storage.url"]

@@ -160,11 +160,40 @@ class GatewaySettings(Settings):
         return self
 
 
+Days = Annotated[int, Field(ge=1)] | None
+
+
+class RetentionSettings(Settings):
+    """Days for which rows of a table are kept once they are settled; null: for ever. Six years (45 CFR 164.316) for
+    what documents a coding decision. The audit trail is always kept."""
+
+    events: Days = 30
+    documents: Days = 2190
+    suggestions: Days = 2190
+    charges: Days = 2190
+    worklist_items: Days = 2190
+    decisions: Days = 2190
+    final_codes: Days = 2190
+    jobs: Days = 30
+
+
+class StorageSettings(Settings):
+    """`url`: sqlite:///FILE or postgresql://HOST/NAME, without a password (PGPASSWORD or PGPASSFILE hold it).
+    `keys_file`: the key ring that encrypts patients' data (`codeserve data-keys create`). `note_hours`: how long the
+    text of a note is kept after it was fetched."""
+
+    url: str
+    keys_file: Path
+    note_hours: float = Field(72.0, gt=0)
+    retention: RetentionSettings = RetentionSettings()
+
+
 class AppSettings(Settings):
-    """The `args` of the application in serve_config.yaml."""
+    """The `args` of the application in serve_config.yaml. Without `storage` nothing is stored."""
 
     model_set: ModelSet = ModelSet()
     gateway: GatewaySettings = GatewaySettings()
+    storage: StorageSettings | None = None
 
 
 def load_settings(values: dict[str, Any]) -> AppSettings:

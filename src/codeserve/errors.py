@@ -14,6 +14,7 @@
     ├── NotReady             503  retryable: starting, or stopping
     ├── StageFailed          503  retryable: a model or a stage failed
     ├── DeadlineExceeded     504  retryable
+    ├── StoredDataBroken     500  what is stored was changed, or cannot be opened
     ├── InvalidTable              an official file cannot be read or taken
     └── SetupError           what is installed or configured cannot work; `hint` says what to do
 
@@ -99,6 +100,10 @@ class StageFailed(CodeserveError):
 
 class DeadlineExceeded(CodeserveError):
     type, title, status, retryable = "deadline-exceeded", "The request took too long", 504, True
+
+
+class StoredDataBroken(CodeserveError):
+    type, title = "stored-data-broken", "What is stored cannot be trusted"
 
 
 class SetupError(CodeserveError):

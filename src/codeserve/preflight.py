@@ -30,12 +30,14 @@ class Trouble:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the file does not say. `grace_s`: how long the platform waits after SIGTERM before it kills, of which
-    `pre_stop_s` pass before the signal; `gpus` and `cpus`: the most that the cluster may ever have. None: unknown."""
+    `pre_stop_s` pass before the signal; `gpus`, `cpus` and `nodes`: the most that the cluster may ever have. None:
+    unknown."""
 
     grace_s: float | None = None
     pre_stop_s: float = 0.0
     gpus: float | None = None
     cpus: float | None = None
+    nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def examine(
     troubles += _scaling(deployments, settings)
     troubles += _hardware(deployments, settings, around)
     troubles += _updates(deployments)
+    troubles += _storage(deployments[GATEWAY], settings, around)
     return tuple(troubles)
 
 
@@ -221,6 +224,15 @@ def _updates(deployments: Mapping[str, Deployment]) -> Iterator[Trouble]:
                 f"deployments.{one.name}.max_surge_percent",
                 "with one replica and no surge an update stops the old one before the new one is ready",
             )
+
+
+def _storage(gateway: Deployment, settings: AppSettings, around: Surroundings) -> Iterator[Trouble]:
+    """An SQLite file belongs to one machine, and Ray may place each replica on another one."""
+    if settings.storage is None or not settings.storage.url.startswith("sqlite"):
+        return
+    for count, what in ((gateway.most, "gateway replicas"), (around.nodes or 1, "nodes")):
+        if count > 1:
+            yield _error("storage.url", f"SQLite serves one node, and there may be {count} {what}; use PostgreSQL")
 
 
 def _error(key: str, message: str) -> Trouble:

@@ -117,6 +117,7 @@ def _of_cluster(cluster: Mapping[str, Any], around: Surroundings) -> Surrounding
         gpus=around.gpus
         if around.gpus is not None
         else float(sum(most * _gpus(c) for pod, most in pods for c in pod.get("containers", ()))),
+        nodes=sum(most for _, most in pods),
     )
 
 
