@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "codeserve"
-PURE = ("notes", "tagging", "codesets", "retrieval", "reasoning", "rules")
+PURE = ("notes", "tagging", "codesets", "retrieval", "reasoning", "rules", "access")
 SHELL = {Path("tagging/core.py"), Path("reasoning/engine.py")}
 FORBIDDEN = {"ray", "vllm", "torch", "transformers", "fastapi", "starlette"}
 

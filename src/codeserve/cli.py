@@ -364,29 +364,36 @@ DEFAULT_KEYS = Path("keys.txt")
 def keys_create(
     name: Annotated[str, typer.Argument(help="Who the key is for, such as the adapter's name.")],
     file: KeysFile = DEFAULT_KEYS,
-    scope: Annotated[list[str] | None, typer.Option(help="extract or read; none given: all.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="What the caller is; none given: adapter.")] = None,
+    tenant: Annotated[str, typer.Option(help="The practice whose data the key may see.")] = "default",
+    scope: Annotated[list[str] | None, typer.Option(help="Only these permissions of the roles.")] = None,
 ) -> None:
-    """Make a key, store its hash, and show the key once.
+    """Make a key, store its hash, and show the key once. Roles: docs/security.md.
 
     Example: `codeserve keys create drchrono-adapter --file keys.txt`
+
+    Example: `codeserve keys create jane --role senior_coder --tenant northside`
     """
     from codeserve.api import auth
 
-    secret = auth.add_key(file, name, tuple(scope or ()))
+    secret = auth.add_key(file, name, tuple(scope or ()), tuple(role or ()), tenant)
     console.print(secret, soft_wrap=True, highlight=False)
     errors.print(f"Stored hashed in {file}. Keep the key: it is not shown again.", style="dim")
 
 
 @keys_app.command("list")
 def keys_list(file: KeysFile = DEFAULT_KEYS) -> None:
-    """List the names of the keys.
+    """List the names of the keys, each with its practice, roles and what it may do.
 
     Example: `codeserve keys list --file keys.txt`
     """
+    from codeserve.access.table import load_table
     from codeserve.api import auth
 
     for key in auth.list_keys(file):
-        console.print(f"{key.name}\t{' '.join(sorted(key.scopes)) or 'all'}", highlight=False)
+        caller = key.principal(load_table())
+        granted = (" ".join(sorted(names)) for names in (caller.roles, caller.permissions))
+        console.print("\t".join((key.name, caller.tenant, *granted)), highlight=False, soft_wrap=True)
 
 
 @keys_app.command("revoke")

@@ -63,7 +63,7 @@ class Unauthorized(CodeserveError):
 
 
 class Forbidden(CodeserveError):
-    type, title, status = "forbidden", "This key may not do this", 403
+    type, title, status = "forbidden", "This caller may not do this", 403
 
 
 class NotFound(CodeserveError):

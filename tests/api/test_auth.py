@@ -8,27 +8,57 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeserve.api import auth
+from codeserve.access.table import load_table
 from codeserve.api.auth import ENVIRONMENT, Keys, add_key, create_key, is_loopback, list_keys, parse_keys, revoke
-from codeserve.errors import Forbidden, SetupError, Unauthorized
+from codeserve.errors import SetupError
 
+TABLE = load_table()
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
+roles = st.lists(st.sampled_from(sorted(TABLE.roles)), unique=True)
 
 
-def bearer(secret: str) -> str:
-    return f"Bearer {secret}"
+def found(keys: Keys, secret: str) -> str | None:
+    caller = keys.find(secret)
+    return caller and caller.id
 
 
-@given(names, st.sets(st.sampled_from(sorted(auth.SCOPES))))
-def test_a_key_is_stored_as_its_hash(name: str, scopes: set[str]) -> None:
-    secret, line = create_key(name, sorted(scopes))
+@given(names, roles, st.one_of(st.just("default"), names), st.data())
+def test_a_key_is_stored_as_its_hash(name: str, roles: list[str], tenant: str, data: st.DataObject) -> None:
+    granted = TABLE.granted(roles or ["adapter"])
+    scopes = data.draw(st.sets(st.sampled_from(sorted(granted))))
+    secret, line = create_key(name, sorted(scopes), roles, tenant)
     assert secret.startswith("cs_")
     assert len(secret) >= 46
     assert secret not in line
     (key,) = parse_keys(line)
     assert (key.name, key.digest) == (name, hashlib.sha256(secret.encode()).hexdigest())
     assert key.line == line
-    assert {scope for scope in auth.SCOPES if key.may(scope)} == (scopes or auth.SCOPES)
+    caller = key.principal(TABLE)
+    assert (caller.subject, caller.tenant, caller.kind) == (name, tenant, "key")
+    assert caller.roles == set(roles or ["adapter"])
+    assert caller.permissions == (scopes or granted)
+
+
+def test_lines_of_before_are_an_adapters() -> None:
+    old, narrow = parse_keys(f"a:{'0' * 64}\nb:{'1' * 64}:read")
+    assert (old.principal(TABLE).tenant, old.principal(TABLE).roles) == ("default", {"adapter"})
+    assert old.principal(TABLE).permissions == TABLE.roles["adapter"].permissions >= {"extract", "read"}
+    assert narrow.principal(TABLE).permissions == {"read"}
+    assert [key.line for key in (old, narrow)] == [f"a:{'0' * 64}", f"b:{'1' * 64}:read"]
+
+
+def test_a_line_with_everything() -> None:
+    line = f"jane:{'0' * 64}:audit+read:roles=auditor+coder:tenant=northside"
+    (key,) = parse_keys(line)
+    assert key.line == line
+    caller = key.principal(TABLE)
+    assert (caller.tenant, caller.roles, caller.permissions) == ("northside", {"auditor", "coder"}, {"audit", "read"})
+
+
+def test_the_same_name_in_two_practices_is_two_callers() -> None:
+    """Rate limits and stored answers go by the id."""
+    lines = [create_key("jane", tenant=tenant)[1] for tenant in ("default", "north", "south")]
+    assert len({parse_keys(line)[0].principal(TABLE).id for line in lines}) == 3
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a b", "-a", "x" * 65, "a\n"])
@@ -37,7 +67,21 @@ def test_a_name_that_breaks_the_line_is_refused(name: str) -> None:
         create_key(name)
 
 
-@pytest.mark.parametrize("text", ["secret", "a:123", f"a:{'0' * 64}:admin", f"a:{'G' * 64}"])
+@pytest.mark.parametrize(
+    ("roles", "scopes", "tenant"), [(["boss"], [], "a"), (["coder"], ["audit"], "a"), (["coder"], [], "a:b")]
+)
+def test_what_a_key_cannot_be(roles: list[str], scopes: list[str], tenant: str) -> None:
+    with pytest.raises(SetupError):
+        create_key("a", scopes, roles, tenant)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("secret", "a:123", f"a:{'0' * 64}:admin", f"a:{'G' * 64}", f"a:{'0' * 64}:roles=boss"),
+        *(f"a:{'0' * 64}:tenant=", f"a:{'0' * 64}:tenant=x:roles=coder", f"a:{'0' * 64}:roles=coder:tenant=a b"),
+    ],
+)
 def test_a_wrong_line_is_named_by_number_only(text: str) -> None:
     with pytest.raises(SetupError) as caught:
         parse_keys(f"# comment\n\n{text}")
@@ -79,12 +123,11 @@ def test_a_running_service_sees_new_and_revoked_keys(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     first = add_key(path, "one")
     keys = Keys(path, {})
-    assert keys.admit(bearer(first), "10.0.0.1", auth.READ) == "one"
+    assert found(keys, first) == "one"
     second = add_key(path, "two")
-    assert keys.admit(bearer(second), None, auth.READ) == "two"
+    assert found(keys, second) == "two"
     revoke(path, "one")
-    with pytest.raises(Unauthorized):
-        keys.admit(bearer(first), "127.0.0.1", auth.READ)
+    assert found(keys, first) is None
 
 
 def test_the_last_key_revoked_lets_nobody_in(tmp_path: Path) -> None:
@@ -92,29 +135,21 @@ def test_the_last_key_revoked_lets_nobody_in(tmp_path: Path) -> None:
     secret = add_key(path, "one")
     keys = Keys(path, {})
     revoke(path, "one")
-    for authorization in (bearer(secret), None):
-        with pytest.raises(Unauthorized):
-            keys.admit(authorization, "127.0.0.1", auth.READ)
+    assert found(keys, secret) is None
     path.unlink()
-    with pytest.raises(Unauthorized):
-        keys.admit(None, "127.0.0.1", auth.READ)
+    assert found(keys, secret) is None
+    assert not keys.open
 
 
 def test_keys_of_the_environment_and_of_a_file_count_both(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     in_file = add_key(path, "file")
-    (one, first), (two, second) = create_key("one"), create_key("two", [auth.READ])
+    (one, first), (two, second) = create_key("one"), create_key("two", ["read"])
     keys = Keys(path, {ENVIRONMENT: f"{first},{second}\n"})
-    assert [keys.admit(bearer(secret), None, auth.READ) for secret in (one, two, in_file)] == ["one", "two", "file"]
-    with pytest.raises(Forbidden):
-        keys.admit(bearer(two), None, auth.EXTRACT)
-
-
-@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic abc", "cs_abc", "Bearer é"])
-def test_no_key_or_a_wrong_one(authorization: str | None) -> None:
-    keys = Keys(None, {ENVIRONMENT: create_key("one")[1]})
-    with pytest.raises(Unauthorized):
-        keys.admit(authorization, "127.0.0.1", auth.READ)
+    assert [found(keys, secret) for secret in (one, two, in_file)] == ["one", "two", "file"]
+    caller = keys.find(two)
+    assert caller is not None
+    assert caller.permissions == {"read"}
 
 
 def test_every_key_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,25 +162,13 @@ def test_every_key_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
         return left == right
 
     monkeypatch.setattr("hmac.compare_digest", compare)
-    assert keys.admit(bearer(made[0][0]), None, auth.READ) == "one"
+    assert found(keys, made[0][0]) == "one"
     assert len(compared) == 3
 
 
 def test_a_configured_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(SetupError):
         Keys(tmp_path / "none", {})
-
-
-def test_without_keys_loopback_only() -> None:
-    keys = Keys(None, {})
-    assert keys.open
-    assert keys.admit(None, "127.0.0.1", auth.EXTRACT) == "loopback"
-    for client in ("10.0.0.1", "testclient", None):
-        with pytest.raises(Unauthorized):
-            keys.admit(None, client, auth.EXTRACT)
-    keys.require_loopback("::1")
-    with pytest.raises(SetupError):
-        keys.require_loopback("0.0.0.0")
 
 
 @pytest.mark.parametrize(

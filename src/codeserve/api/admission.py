@@ -1,5 +1,6 @@
 """Who is let in, who waits, who is turned away: slots shared fairly among API keys, interactive before batch.
 
+A key is whoever calls: an API key's name, or the pseudonym of a token's subject (`Principal.id`).
 Plain state and a clock that is handed in; `Admission` at the end is its one asynchronous part.
 
 - A key that asks faster than its rate is turned away (token bucket).
@@ -130,9 +131,7 @@ class Gate:
 
     def arrive(self, key: str, priority: PriorityName) -> Ticket:
         """A ticket that is inside or waiting. Raises Refused."""
-        wait = self._bucket(key).take()
-        if wait:
-            raise Refused("rate", wait)
+        self.charge(key)
         ticket, line = Ticket(key, priority), self._lines[priority]
         if self._free(priority) and not line:
             self._let_in(ticket)
@@ -141,6 +140,12 @@ class Gate:
             raise Refused("full", self.retry_after())
         line.add(ticket)
         return ticket
+
+    def charge(self, key: str) -> None:
+        """Count a request that needs no slot against the key's rate. Raises Refused."""
+        wait = self._bucket(key).take()
+        if wait:
+            raise Refused("rate", wait)
 
     def leave(self, ticket: Ticket) -> None:
         """Give a slot back, or stop waiting. A second call does nothing."""
@@ -221,6 +226,13 @@ class Admission:
             yield
         finally:
             self.gate.leave(ticket)
+
+    def charge(self, key: str) -> None:
+        """Of a request that needs no slot. Raises Overloaded."""
+        try:
+            self.gate.charge(key)
+        except Refused as refusal:
+            raise self._overloaded(refusal) from None
 
     @staticmethod
     async def _wait(ticket: Ticket) -> None:

@@ -12,11 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from codeserve import __version__
+from codeserve.access.table import load_table
 from codeserve.api import logs, openapi, problems
 from codeserve.api.admission import Admission
 from codeserve.api.auth import Keys
 from codeserve.api.drain import Drain
 from codeserve.api.exchange import Figures, Shell
+from codeserve.api.guard import Access, require_rules
 from codeserve.api.idempotency import Answers
 from codeserve.api.metrics import Metrics
 from codeserve.api.observe import Observer
@@ -36,24 +38,26 @@ def create_app(
     figures: Figures | None = None,
     echo_request_id: bool = True,
 ) -> FastAPI:
-    """Raises SetupError when the keys cannot be read, or when there are none and the host is not loopback.
+    """Raises SetupError when the keys cannot be read, when there are none and the host is not loopback, and for a route
+    that data/access/routes.tsv does not have.
 
     `figures`: what /metrics answers, if not this replica's alone. `echo_request_id`: see Observer; off under Ray Serve.
     """
     logs.configure()
-    keys = Keys(settings.keys_file, os.environ)
-    keys.require_loopback(settings.host)
-    if keys.open:
+    access = Access(Keys(settings.keys_file, os.environ), load_table())
+    access.require_loopback(settings.host)
+    if access.open:
         logger.warning("no API key is configured: every caller on loopback is taken, no other")
     metrics = metrics or Metrics()
     app = describe_app()
     admission = Admission(settings, metrics.refused)
     metrics.watch(admission.gate)
     answers = Answers(settings.idempotency.max_answers, settings.idempotency.keep_s)
-    app.state.shell = Shell(service, settings, keys, metrics, figures or _own(metrics), admission, answers, Drain())
+    app.state.shell = Shell(service, settings, access, metrics, figures or _own(metrics), admission, answers, Drain())
     app.add_middleware(Observer, metrics=metrics, echo_request_id=echo_request_id)
     for kind in (CodeserveError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _on_error)
+    require_rules(app.routes, access.table)
     return app
 
 

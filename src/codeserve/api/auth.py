@@ -1,8 +1,10 @@
 """API keys: made once, shown once, stored as hashes.
 
 A key is 256 random bits, so there is nothing to guess: one SHA-256 protects it as well as a slow password hash would,
-and costs microseconds a request. A line is `name:sha256hex` or `name:sha256hex:scope+scope`; without scopes a key may
-do everything. Lines stand in a file, or separated by commas or newlines in CODESERVE_API_KEYS.
+and costs microseconds a request. A line is `name:sha256hex`, then, each only where it is needed, `:scope+scope`,
+`:roles=role+role` and `:tenant=practice`. Without roles a key is an adapter's, without a tenant of the practice
+"default"; scopes are permissions, and narrow what the roles give. Lines stand in a file, or separated by commas or
+newlines in CODESERVE_API_KEYS.
 """
 
 from __future__ import annotations
@@ -16,42 +18,63 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codeserve.access.principal import DEFAULT_TENANT, TENANT, Principal
+from codeserve.access.table import Table, load_table
 from codeserve.artifacts import write_whole
-from codeserve.errors import Forbidden, SetupError, Unauthorized
+from codeserve.errors import SetupError
 
 ENVIRONMENT = "CODESERVE_API_KEYS"
 PREFIX = "cs_"
-EXTRACT, READ = "extract", "read"
-SCOPES = frozenset({EXTRACT, READ})
+DEFAULT_ROLE = "adapter"
 ANYONE = "loopback"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_LINE = re.compile(rf"({_NAME.pattern}):([0-9a-f]{{64}})(?::([a-z+]+))?")
+_LINE = re.compile(
+    rf"({_NAME.pattern}):([0-9a-f]{{64}})(?::([a-z_+]+))?(?::roles=([a-z_+]+))?(?::tenant=({TENANT.pattern}))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """`digest` is the SHA-256 of the secret in hex; no `scopes` means all of them."""
+    """`digest` is the SHA-256 of the secret in hex; no `scopes`: all that the roles give; no `roles`: an adapter."""
 
     name: str
     digest: str
     scopes: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    tenant: str = DEFAULT_TENANT
 
     @property
     def line(self) -> str:
-        return ":".join((self.name, self.digest, *(("+".join(self.scopes),) if self.scopes else ())))
+        parts = [self.name, self.digest]
+        parts += ["+".join(self.scopes)] if self.scopes else []
+        parts += ["roles=" + "+".join(self.roles)] if self.roles else []
+        parts += [f"tenant={self.tenant}"] if self.tenant != DEFAULT_TENANT else []
+        return ":".join(parts)
 
-    def may(self, scope: str) -> bool:
-        return not self.scopes or scope in self.scopes
+    def principal(self, table: Table) -> Principal:
+        roles = frozenset(self.roles or (DEFAULT_ROLE,))
+        granted = table.granted(roles)
+        allowed = granted.intersection(self.scopes) if self.scopes else granted
+        own = self.name if self.tenant == DEFAULT_TENANT else f"{self.tenant}/{self.name}"
+        return Principal(self.name, self.tenant, roles, allowed, "key", own)
 
 
-def create_key(name: str, scopes: Sequence[str] = ()) -> tuple[str, str]:
-    """A new secret and the line to store. Raises SetupError for an unusable name or scope."""
+def create_key(
+    name: str, scopes: Sequence[str] = (), roles: Sequence[str] = (), tenant: str = DEFAULT_TENANT
+) -> tuple[str, str]:
+    """A new secret and the line to store. Raises SetupError for an unusable name, scope, role or tenant."""
+    table = load_table()
     if not _NAME.fullmatch(name):
         raise SetupError("a key's name has 1 to 64 letters, digits, dots, dashes or underscores")
-    if not SCOPES.issuperset(scopes):
-        raise SetupError(f"the scopes are {', '.join(sorted(SCOPES))}")
+    if not TENANT.fullmatch(tenant):
+        raise SetupError("a tenant's name has 1 to 64 letters, digits, dots, dashes or underscores")
+    if not table.roles.keys() >= set(roles):
+        raise SetupError(f"the roles are {', '.join(table.roles)}")
+    granted = table.granted(roles or (DEFAULT_ROLE,))
+    if not granted.issuperset(scopes):
+        raise SetupError(f"the scopes of these roles are {', '.join(sorted(granted))}")
     secret = PREFIX + secrets.token_urlsafe(32)
-    return secret, ApiKey(name, _digest(secret), tuple(scopes)).line
+    return secret, ApiKey(name, _digest(secret), tuple(scopes), tuple(roles), tenant).line
 
 
 def parse_keys(text: str) -> tuple[ApiKey, ...]:
@@ -61,16 +84,26 @@ def parse_keys(text: str) -> tuple[ApiKey, ...]:
         entry = entry.strip()
         if not entry or entry.startswith("#"):
             continue
-        match = _LINE.fullmatch(entry)
-        scopes = tuple((match[3] or "").split("+")) if match and match[3] else ()
-        if not match or not SCOPES.issuperset(scopes):
+        key = _parse(entry)
+        if key is None:
             raise SetupError(
-                f"API key entry {number} is not name:sha256hex[:scopes]", hint="codeserve keys create NAME"
+                f"API key entry {number} is not name:sha256hex[:scopes][:roles=...][:tenant=...] with known names",
+                hint="codeserve keys create NAME",
             )
-        if match[1] in keys:
+        if key.name in keys:
             raise SetupError(f"API key entry {number} repeats a name", hint="codeserve keys list")
-        keys[match[1]] = ApiKey(match[1], match[2], scopes)
+        keys[key.name] = key
     return tuple(keys.values())
+
+
+def _parse(entry: str) -> ApiKey | None:
+    match, table = _LINE.fullmatch(entry), load_table()
+    if match is None:
+        return None
+    scopes, roles = (tuple((match[group] or "").split("+")) if match[group] else () for group in (3, 4))
+    if not table.permissions.keys() >= set(scopes) or not table.roles.keys() >= set(roles):
+        return None
+    return ApiKey(match[1], match[2], scopes, roles, match[5] or DEFAULT_TENANT)
 
 
 def list_keys(path: Path) -> tuple[ApiKey, ...]:
@@ -78,12 +111,14 @@ def list_keys(path: Path) -> tuple[ApiKey, ...]:
     return parse_keys(path.read_text(encoding="utf-8")) if path.exists() else ()
 
 
-def add_key(path: Path, name: str, scopes: Sequence[str] = ()) -> str:
+def add_key(
+    path: Path, name: str, scopes: Sequence[str] = (), roles: Sequence[str] = (), tenant: str = DEFAULT_TENANT
+) -> str:
     """Make a key, store its line, and return the secret, which cannot be had again."""
     keys = list_keys(path)
     if any(key.name == name for key in keys):
         raise SetupError("there is a key of this name already", hint=f"codeserve keys revoke {name}")
-    secret, line = create_key(name, scopes)
+    secret, line = create_key(name, scopes, roles, tenant)
     _write(path, [*(key.line for key in keys), line])
     return secret
 
@@ -119,55 +154,35 @@ def is_loopback(host: str) -> bool:
 
 
 class Keys:
-    """Who may call. With neither a file nor the environment variable (`open`) every caller on loopback may.
+    """The callers that have a key. With neither a file nor the environment variable there is none (`open`).
 
     A changed file is read again at the next request. A configured file without a key lets nobody in.
     """
 
-    def __init__(self, path: Path | None, environment: Mapping[str, str]) -> None:
+    def __init__(self, path: Path | None, environment: Mapping[str, str], table: Table | None = None) -> None:
         fixed = environment.get(ENVIRONMENT, "").strip()
         self._path = path
-        self._fixed = parse_keys(fixed)
+        self._table = table or load_table()
+        self._fixed = self._callers(fixed)
         self.open = path is None and not fixed
         self._stamp: tuple[int, int, int] | None = None
-        self._read: tuple[ApiKey, ...] = ()
+        self._all = self._fixed
         if path is not None and not path.exists():
             raise SetupError("the file of API keys does not exist", hint="codeserve keys create NAME")
         self._current()
 
-    def require_loopback(self, host: str) -> None:
-        """Raises SetupError when anyone could call and `host` can be reached from outside."""
-        if self.open and not is_loopback(host):
-            raise SetupError(
-                "without an API key the service may listen on a loopback address only",
-                hint="codeserve keys create NAME, then name the file as keys_file; or listen on 127.0.0.1",
-            )
-
-    def admit(self, authorization: str | None, client: str | None, scope: str) -> str:
-        """The caller's name. Raises Unauthorized or Forbidden."""
-        if self.open:
-            if client is None or not is_loopback(client):
-                raise Unauthorized("Without a configured key only callers on loopback are taken")
-            return ANYONE
-        scheme, _, secret = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
-            raise Unauthorized("The header Authorization: Bearer KEY is missing")
-        key = self._find(secret.strip())
-        if key is None:
-            raise Unauthorized("This API key is not known")
-        if not key.may(scope):
-            raise Forbidden(f"This key lacks the scope {scope}")
-        return key.name
-
-    def _find(self, secret: str) -> ApiKey | None:
+    def find(self, secret: str) -> Principal | None:
         """Compares with every key, in constant time each, so that time tells nothing about which one is near."""
         digest, found = _digest(secret), None
-        for key in self._current():
-            if hmac.compare_digest(key.digest, digest):
-                found = key
+        for known, caller in self._current():
+            if hmac.compare_digest(known, digest):
+                found = caller
         return found
 
-    def _current(self) -> tuple[ApiKey, ...]:
+    def _callers(self, text: str) -> tuple[tuple[str, Principal], ...]:
+        return tuple((key.digest, key.principal(self._table)) for key in parse_keys(text))
+
+    def _current(self) -> tuple[tuple[str, Principal], ...]:
         if self._path is None:
             return self._fixed
         try:
@@ -176,6 +191,6 @@ class Keys:
             return self._fixed
         stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         if stamp != self._stamp:
-            self._read = parse_keys(self._path.read_text(encoding="utf-8"))
+            self._all = (*self._fixed, *self._callers(self._path.read_text(encoding="utf-8")))
             self._stamp = stamp
-        return (*self._fixed, *self._read)
+        return self._all

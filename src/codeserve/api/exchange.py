@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from codeserve.api import limits
 from codeserve.api.admission import Admission
-from codeserve.api.auth import Keys
 from codeserve.api.drain import Drain
+from codeserve.api.guard import Access
 from codeserve.api.idempotency import Answers
 from codeserve.api.metrics import Metrics
 from codeserve.api.observe import Call
@@ -39,7 +39,7 @@ class Shell:
 
     service: Service
     settings: GatewaySettings
-    keys: Keys
+    access: Access
     metrics: Metrics
     figures: Figures
     admission: Admission

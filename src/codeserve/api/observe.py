@@ -11,6 +11,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from codeserve.access.principal import Principal
 from codeserve.api import logs, problems
 from codeserve.api.metrics import Metrics
 from codeserve.errors import CodeserveError
@@ -27,6 +28,7 @@ class Call:
     request_id: str
     begun: float = field(default_factory=time.perf_counter)
     caller: str = ""
+    principal: Principal | None = None
     status: int = 0
     received: int = 0
     sent: int = 0

@@ -1,4 +1,4 @@
-"""The routes. Each is a few lines: who calls, what is asked, what the service answers."""
+"""The routes. Each is a few lines: what is asked, what the service answers. Who may call: data/access/routes.tsv."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from starlette.responses import Response
 
 from codeserve.api import limits, problems
 from codeserve.api.admission import PRIORITIES
-from codeserve.api.auth import EXTRACT, READ
 from codeserve.api.exchange import Answer, Asked, Exchange, Shell
+from codeserve.api.guard import Guarded
 from codeserve.api.observe import Call
 from codeserve.api.schemas import Alive, CodeInfo, ExtractRequest, ExtractResponse, ModelList, Ready
 from codeserve.api.schemas_checks import GapsRequest, GapsResponse, ValidateRequest, ValidateResponse
 from codeserve.api.service import Timings
 from codeserve.errors import NotFound
 
-router = APIRouter()
+router = APIRouter(route_class=Guarded)
 KEY: dict[str, Any] = {"security": [{"key": []}]}
 HEADERS: dict[str, dict[str, Any]] = {
     limits.TIMEOUT_HEADER: {
@@ -39,7 +39,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 PROBLEM_TITLES = {
     400: "Not JSON",
     401: "No valid API key",
-    403: "The key lacks the scope",
+    403: "The caller lacks the permission",
     404: "Unknown",
     409: "The Idempotency-Key stood for another request",
     413: "Too large",
@@ -116,7 +116,6 @@ async def _answered(
     work: Callable[[Asked, float], Awaitable[tuple[Answer, Timings]]],
     record: Callable[[Answer], None],
 ) -> Response:
-    _admit(request, EXTRACT)
     return await Exchange(request, _shell(request), model, work, record).respond()
 
 
@@ -128,7 +127,6 @@ async def _answered(
     summary="The served model sets",
 )
 async def models(request: Request) -> Response:
-    _admit(request, READ)
     return _json(ModelList(models=list(_shell(request).service.models())).model_dump())
 
 
@@ -140,7 +138,6 @@ async def models(request: Request) -> Response:
     summary="What a code is",
 )
 async def code(request: Request, code: str) -> Response:
-    _admit(request, READ)
     info = _shell(request).service.describe(code)
     if info is None:
         raise NotFound("There is no such code")
@@ -166,11 +163,6 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics", summary="Figures of all replicas for Prometheus", response_class=Response)
 async def metrics(request: Request) -> Response:
     return Response(await _shell(request).figures(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-def _admit(request: Request, scope: str) -> None:
-    client = request.client.host if request.client else None
-    _call(request).caller = _shell(request).keys.admit(request.headers.get("authorization"), client, scope)
 
 
 def _shell(request: Request) -> Shell:

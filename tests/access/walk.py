@@ -1,0 +1,86 @@
+"""Walks every route as somebody. Whoever adds a route adds its row to routes.tsv, and here what its path needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from codeserve.access.table import Rule, Table
+from codeserve.api.auth import add_key
+from tests.api.fakes import make_app
+
+# Of each parameter of a path: a value that is there, where it is a practice's own then the first practice's.
+SAMPLES = {"code": "R07.9"}
+FIRST, SECOND = "north", "south"
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The application with all its routes, and a key for every role in two practices."""
+
+    app: Any
+    table: Table
+    secrets: Mapping[tuple[str, str], str]
+    samples: Mapping[str, str] = field(default_factory=lambda: SAMPLES)
+
+    async def ask(self, http: httpx.AsyncClient, rule: Rule, who: tuple[str, str] | None) -> httpx.Response:
+        """`who`: a role and a practice; None: nobody."""
+        headers = {"Authorization": f"Bearer {self.secrets[who]}"} if who else {}
+        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: self.samples[match[1]], rule.path)
+        body = {} if rule.method == "GET" else {"json": {}}
+        return await http.request(rule.method, path, headers=headers, **body)
+
+
+def make_keys(path: Path, table: Table) -> dict[tuple[str, str], str]:
+    return {
+        (role, tenant): add_key(path, f"{role}.{tenant}", (), (role,), tenant)
+        for role in table.roles
+        for tenant in (FIRST, SECOND)
+    }
+
+
+def whole_app(folder: Path, table: Table) -> Walk:
+    """All that is optional is switched on here, with rows of the first practice under `SAMPLES`."""
+    secrets = make_keys(folder / "keys", table)
+    return Walk(make_app(keys_file=folder / "keys", host="0.0.0.0"), table, secrets)
+
+
+async def refusals(walk: Walk, http: httpx.AsyncClient, rule: Rule) -> list[str]:
+    """What is not as the table says, for everybody; empty where all is well."""
+    wrong = []
+    for who in (None, *walk.secrets):
+        status = (await walk.ask(http, rule, who)).status_code
+        expected = _expected(walk.table, rule, who)
+        if (status if status in (401, 403) else 200) != expected:
+            wrong.append(f"{rule.method} {rule.path} as {who}: {status}, not {expected}")
+    return wrong
+
+
+def _expected(table: Table, rule: Rule, who: tuple[str, str] | None) -> int:
+    """200 stands for any status but 401 and 403: the caller came in."""
+    if rule.permission == "public":
+        return 200
+    if rule.permission == "signature" or who is None:
+        return 401
+    return 200 if rule.permission in table.roles[who[0]].permissions else 403
+
+
+async def leaks(walk: Walk, http: httpx.AsyncClient, rule: Rule) -> list[str]:
+    """Whether somebody of the second practice, who may use the route, is told of a row of the first: 404 is right."""
+    own = "{" in rule.path and rule.permission in walk.table.permissions and rule.path not in SHARED
+    wrong = []
+    for role in walk.table.roles.values() if own else ():
+        if rule.permission in role.permissions:
+            status = (await walk.ask(http, rule, (role.name, SECOND))).status_code
+            if status != 404:
+                wrong.append(f"{rule.method} {rule.path} as {role.name} of another practice: {status}")
+    return wrong
+
+
+# Paths whose parameter names what belongs to everybody.
+SHARED = {"/v1/codes/{code}"}
