@@ -25,6 +25,7 @@ from codeserve.config import home
 
 READY_S = 240
 STORE_BYTES = 200 * 2**20
+FREE, IDLE = 8, 40  # descriptors that the proxy has left, and connections that ask for one
 
 
 @dataclass
@@ -74,6 +75,19 @@ async def kill_ten_times(stage: Stage) -> str:
         await stage.until_ready()
         times.append(time.monotonic() - begun)
     return f"ready again after {min(times):.0f} to {max(times):.0f} s each"
+
+
+async def kill_agent(stage: Stage) -> str:
+    """Ray ends the node, all replicas and the proxy with it. The service must end too, for whoever watches over it to
+    start it again, which is done here."""
+    begun = time.monotonic()
+    await kill(stage, kinds.AGENT)
+    code = await asyncio.to_thread(stage.service.ended)
+    took, left = time.monotonic() - begun, len(stage.service.all())
+    again = await asyncio.to_thread(stage.service.start)
+    return (
+        f"ended by itself after {took:.0f} s, exit code {code}, {left} processes left; started again in {again:.0f} s"
+    )
 
 
 async def stop_engine(stage: Stage) -> str:
@@ -130,14 +144,22 @@ def long_note() -> list[dict[str, Any]]:
 
 
 async def exhaust_descriptors(stage: Stage) -> None:
-    """Proxy and gateway cannot open one more file or socket for a while."""
-    hurt = [*stage.service.find(kinds.PROXY), *stage.service.find(kinds.GATEWAY)]
-    before = {process: process.rlimit(resource.RLIMIT_NOFILE) for process in hurt}
+    """Proxy and gateway cannot open one more file or socket for a while: the gateway by its limit, the proxy since
+    idle connections take what a lowered limit leaves."""
+    (proxy,), gateways = stage.service.find(kinds.PROXY), stage.service.find(kinds.GATEWAY)
+    before = {process: process.rlimit(resource.RLIMIT_NOFILE) for process in (proxy, *gateways)}
+    idle: list[asyncio.StreamWriter] = []
     try:
         for process, (_, hard) in before.items():
-            process.rlimit(resource.RLIMIT_NOFILE, (process.num_fds(), hard))
+            process.rlimit(resource.RLIMIT_NOFILE, (process.num_fds() + (FREE if process == proxy else 0), hard))
+        await asyncio.sleep(1)
+        for _ in range(IDLE):
+            _, writer = await asyncio.open_connection("127.0.0.1", stage.service.port)
+            idle.append(writer)
         await asyncio.sleep(15)
     finally:
+        for writer in idle:
+            writer.close()
         for process, limits in before.items():
             process.rlimit(resource.RLIMIT_NOFILE, limits)
 
@@ -221,7 +243,8 @@ FAULTS = {
         Fault("kill-reasoner-ten", "SIGKILL the reasoner ten times", kill_ten_times),
         Fault("kill-engine", "SIGKILL the engine's core", partial(kill, kind=kinds.ENGINE)),
         Fault("kill-controller", "SIGKILL Serve's controller", partial(kill, kind=kinds.CONTROLLER)),
-        Fault("kill-worker", "SIGKILL an idle Ray worker", partial(kill, kind=kinds.IDLE)),
+        Fault("kill-agent", "SIGKILL the runtime-env agent of Ray's node, which ends with it", kill_agent,
+              also_allowed=CLOSED),
         Fault("stop-engine", "SIGSTOP the engine's core", stop_engine),
         Fault("slow-tagger", "the tagger runs a tenth of the time for 20 s", slow_tagger),
         Fault("fill-object-store", "the object store full twice over for 15 s", fill_object_store, small_store,

@@ -1,40 +1,35 @@
 #!/usr/bin/env python
 """What the gateway does when there is too much to do: the real proxy and gateway before stub models of known capacity.
 
-    python benchmarks/overload.py --seconds 60 --out runs/overload.json
+    python -m benchmarks.overload --seconds 60 --out runs/overload.json
 
 Open-loop Poisson arrivals over loopback, at several times the capacity of the stub. The load generator shares the
 cores; above some 300 requests a second it is what limits. Answers count as good within `SLO` times the stub's time.
+`benchmarks/overload_models.py` does it with the real models.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
-import math
 import os
-import platform
-import random
 import re
 import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 import ray
 from ray import serve
 from ray.exceptions import RayActorError
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.arrivals import Load, machine, resident, table, write
 from codeserve.api.app import create_app
 from codeserve.api.auth import ENVIRONMENT, create_key
 from codeserve.api.metrics import Metrics
@@ -123,124 +118,6 @@ class StubGateway:
         return create_app(self._service, settings, metrics=self._metrics, echo_request_id=False)
 
 
-class Seen:
-    """What clients saw: (sent at, seconds, status)."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[float, float, int]] = []
-
-    def add(self, begun: float, status: int) -> None:
-        self.calls.append((begun, time.perf_counter() - begun, status))
-
-    def good(self, until: float = math.inf) -> int:
-        """Answers in time; `until` counts those alone that were there so many seconds after the first was sent."""
-        first = min(begun for begun, *_ in self.calls)
-        return sum(
-            status == 200 and took <= SLO * SERVICE_S and begun + took <= first + until
-            for begun, took, status in self.calls
-        )
-
-    def took(self, status: int) -> list[float]:
-        return sorted(took for _, took, said in self.calls if said == status)
-
-    def summary(self, seconds: float) -> dict[str, Any]:
-        refused, answered = self.took(429), self.took(200)
-        return {
-            "sent": len(self.calls),
-            "statuses": dict(sorted(Counter(status for _, _, status in self.calls).items())),
-            "good_per_s": round(self.good(seconds) / seconds, 2),
-            "answered_ms": percentiles(answered),
-            "refused_ms": percentiles(refused),
-        }
-
-
-def percentiles(values: list[float]) -> dict[str, float]:
-    at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
-    return {
-        name: round(values[min(len(values) - 1, int(q * len(values)))] * 1000, 1) for name, q in at.items() if values
-    }
-
-
-class Load:
-    def __init__(self, url: str, secrets: dict[str, str], seed: int = 0) -> None:
-        self._url, self._secrets = url, secrets
-        self._random = random.Random(seed)
-
-    async def __aenter__(self) -> Load:
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.close()
-
-    async def one(self, seen: Seen, key: str = "quiet", leave_after: float | None = None, **headers: str) -> None:
-        begun = time.perf_counter()
-        headers["Authorization"] = f"Bearer {self._secrets[key]}"
-        timeout = aiohttp.ClientTimeout(total=leave_after or 120)
-        try:
-            async with self._http.post(self._url, json=BODY, headers=headers, timeout=timeout) as answer:
-                await answer.read()
-                seen.add(begun, answer.status)
-        except TimeoutError:
-            seen.add(begun, 499)
-        except aiohttp.ClientError:
-            seen.add(begun, 0)
-
-    async def offer(self, rate: float, seconds: float, key: str = "quiet", **headers: str) -> Seen:
-        """Poisson arrivals at `rate` a second; returns when all are answered."""
-        seen, calls = Seen(), []
-        at = begun = time.perf_counter()
-        while (at := at + self._random.expovariate(rate)) < begun + seconds:
-            await asyncio.sleep(max(0.0, at - time.perf_counter()))
-            calls.append(asyncio.ensure_future(self.one(seen, key, **headers)))
-        await asyncio.gather(*calls)
-        return seen
-
-    async def saturate(self, clients: int, seconds: float) -> Seen:
-        """Closed loop: as many as fit, one after the other."""
-        seen, until = Seen(), time.perf_counter() + seconds
-
-        async def client() -> None:
-            while time.perf_counter() < until:
-                await self.one(seen)
-
-        await asyncio.gather(*(client() for _ in range(clients)))
-        return seen
-
-    async def recover(self) -> float:
-        """Seconds until three requests in a row take no longer than an idle server needs, and half as much again."""
-        begun, quick = time.perf_counter(), 0
-        while quick < 3 and time.perf_counter() - begun < 30:
-            seen = Seen()
-            await self.one(seen)
-            _, took, status = seen.calls[0]
-            quick = quick + 1 if status == 200 and took <= 1.5 * SERVICE_S else 0
-        return time.perf_counter() - begun
-
-    async def hang_up(self, rate: float, seconds: float, share: float) -> tuple[Seen, Seen]:
-        """Those who stay, and those who leave when half of their time is over."""
-        stayed, left, calls = Seen(), Seen(), []
-        at = begun = time.perf_counter()
-        while (at := at + self._random.expovariate(rate)) < begun + seconds:
-            await asyncio.sleep(max(0.0, at - time.perf_counter()))
-            leaving = self._random.random() < share
-            one = self.one(left, leave_after=SERVICE_S / 2) if leaving else self.one(stayed)
-            calls.append(asyncio.ensure_future(one))
-        await asyncio.gather(*calls)
-        return stayed, left
-
-
-def resident() -> dict[str, float]:
-    """MiB of the gateway and the proxy."""
-    found: dict[str, float] = {}
-    for child in psutil.Process().children(recursive=True):
-        name = " ".join(child.cmdline())
-        for kind in ("Gateway", "ProxyActor"):
-            if kind in name:
-                found[kind] = round(child.memory_info().rss / 2**20, 1)
-    return found
-
-
 def kill_a_replica() -> None:
     with suppress(RayActorError):
         serve.get_deployment_handle("Reasoner", APP).die.remote().result(timeout_s=30)
@@ -265,7 +142,7 @@ async def at_rest(tally: Any, before: dict[str, int]) -> dict[str, int]:
 
 async def scenarios(url: str, secrets: dict[str, str], tally: Any, seconds: float) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    async with Load(f"{url}/v1/validate-codes", secrets) as load:
+    async with Load(f"{url}/v1/validate-codes", [BODY], SLO * SERVICE_S, SERVICE_S, secrets) as load:
         await load.offer(CAPACITY / 2, 3)  # warm-up
         result["idle"] = (await load.saturate(1, seconds / 4)).summary(seconds / 4)
         # As many clients as there are slots and places in line keep every slot busy.
@@ -300,7 +177,7 @@ async def scenarios(url: str, secrets: dict[str, str], tally: Any, seconds: floa
         result["batch_flood"] = {"interactive": interactive.summary(seconds), "batch": batch.summary(seconds)}
 
         counted = await tally.counts.remote()
-        stayed, left = await load.hang_up(0.9 * CAPACITY, seconds, 0.3)
+        stayed, left = await load.hang_up(0.9 * CAPACITY, seconds, 0.3, SERVICE_S / 2)
         after = await at_rest(tally, counted)
         result["hang_up"] = {"stayed": stayed.summary(seconds), "left": left.summary(seconds), "stage": after}
 
@@ -328,25 +205,7 @@ def start() -> tuple[str, dict[str, str], Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    table = Table("scenario", "sent", "statuses", "good/s", "answered p50/p99 ms", "refused p99/max ms")
-
-    def rows(name: str, part: dict[str, Any]) -> None:
-        if "sent" in part:
-            answered, refused = part["answered_ms"], part["refused_ms"]
-            table.add_row(
-                name,
-                str(part["sent"]),
-                str(part["statuses"]),
-                str(part["good_per_s"]),
-                f"{answered.get('p50', '')} / {answered.get('p99', '')}",
-                f"{refused.get('p99', '')} / {refused.get('max', '')}",
-            )
-        for key, value in part.items():
-            if isinstance(value, dict) and key not in ("statuses", "answered_ms", "refused_ms"):
-                rows(f"{name} {key}".strip(), value)
-
-    rows("", result)
-    console.print(table)
+    console.print(table(result))
     told = result["overload"]
     console.print(
         f"At {TIMES} times the capacity of {CAPACITY:g}/s: goodput {told['goodput_of_capacity']} of it, recovered in "
@@ -367,17 +226,11 @@ def main() -> None:
     finally:
         serve.shutdown()
         ray.shutdown()
-    result["machine"] = {
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "when": datetime.now().isoformat(),
-        "load_average": os.getloadavg(),  # above the cores others were at work too
-    }
+    result["machine"] = machine()
     result["settings"] = {"slots": SLOTS, "service_s": SERVICE_S, "capacity_per_s": CAPACITY, "seconds": told.seconds}
     show(result)
     if told.out:
-        told.out.parent.mkdir(parents=True, exist_ok=True)
-        told.out.write_text(json.dumps(result, indent=2) + "\n")
+        write(result, told.out)
 
 
 if __name__ == "__main__":

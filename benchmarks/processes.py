@@ -22,7 +22,7 @@ MARK = "CODESERVE_RUN"
 START_S = 300
 STOP_S = 120
 GATEWAY, TAGGER, REASONER = (f"ServeReplica:codeserve:{name}" for name in ("Gateway", "EntityTagger", "Reasoner"))
-ENGINE, PROXY, CONTROLLER, IDLE = "EngineCore", "ProxyActor", "ServeController", "ray::IDLE"
+ENGINE, PROXY, CONTROLLER, AGENT = "EngineCore", "ProxyActor", "ServeController", "ray::RuntimeEnvAgent"
 
 
 @dataclass
@@ -41,8 +41,9 @@ class Running:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> float:
-        """Seconds until it is ready. Raises RuntimeError with the end of its log where it is not."""
-        begun, self.port = time.monotonic(), free_port()
+        """Seconds until it is ready; one that ran before keeps its port. Raises RuntimeError with the end of its log
+        where it is not."""
+        begun, self.port = time.monotonic(), self.port or free_port()
         command = [str(Path(sys.executable).parent / "codeserve"), "serve", "--config", str(self.config)]
         environment = {**os.environ, **self.environment, MARK: self.mark}
         with self.log.open("ab") as out:
@@ -61,6 +62,11 @@ class Running:
         except httpx.TransportError:
             return False
 
+    def ended(self) -> int:
+        """The exit code of one that ends by itself. Raises TimeoutExpired."""
+        assert self.process is not None
+        return self.process.wait(timeout=STOP_S)
+
     def stop(self) -> int:
         """The exit code after SIGTERM; what is left of it after that is killed."""
         assert self.process is not None
@@ -73,12 +79,23 @@ class Running:
                     one.kill()
 
     def all(self) -> list[psutil.Process]:
-        """Every process that carries the mark, whoever its parent is now."""
-        return [one for one in psutil.process_iter() if self._is_ours(one)]
+        """Every process that carries the mark, whoever its parent is now, and those of the family that hide theirs
+        behind a long title."""
+        family = self._family()
+        return [one for one in psutil.process_iter() if _lives(one) and (one.pid in family or self._is_marked(one))]
 
-    def _is_ours(self, one: psutil.Process) -> bool:
+    def _family(self) -> set[int]:
+        """The service and what descends from it."""
+        assert self.process is not None
         try:
-            return one.status() != psutil.STATUS_ZOMBIE and one.environ().get(MARK) == self.mark
+            started = psutil.Process(self.process.pid)
+            return {started.pid, *(one.pid for one in started.children(recursive=True))}
+        except psutil.NoSuchProcess:
+            return set()
+
+    def _is_marked(self, one: psutil.Process) -> bool:
+        try:
+            return one.environ().get(MARK) == self.mark
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
@@ -87,11 +104,7 @@ class Running:
 
     def orphans(self) -> list[str]:
         """Titles of processes that carry the mark and do not descend from the service."""
-        assert self.process is not None
-        try:
-            family = {p.pid for p in psutil.Process(self.process.pid).children(recursive=True)} | {self.process.pid}
-        except psutil.NoSuchProcess:
-            family = set()
+        family = self._family()
         return [_title(one) for one in self.all() if one.pid not in family]
 
     def memory_mib(self) -> float:
@@ -118,6 +131,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _title(process: psutil.Process) -> str:

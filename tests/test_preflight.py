@@ -78,9 +78,9 @@ def test_a_target_that_is_never_reached(tmp_path: Path) -> None:
 
 
 def test_no_room_for_those_who_wait(tmp_path: Path) -> None:
-    config = changed(CPU, "Gateway", max_ongoing_requests=64 + 64 + 64 + 8)
+    config = changed(CPU, "Gateway", max_ongoing_requests=16 + 32 + 32 + 8)
     assert errors(tmp_path, config) == []
-    waiting = with_gateway(config, admission={"max_waiting": 65, "max_waiting_batch": 64})
+    waiting = with_gateway(config, admission={"max_waiting": 33, "max_waiting_batch": 32})
     assert errors(tmp_path, waiting) == ["deployments.Gateway.max_ongoing_requests"]
 
 
@@ -93,7 +93,7 @@ def test_a_line_without_a_bound_is_told(tmp_path: Path) -> None:
 
 
 def test_no_room_for_probes_and_a_proxy_that_gives_up_first(tmp_path: Path) -> None:
-    config = changed(CPU, "Gateway", max_ongoing_requests=64)
+    config = changed(CPU, "Gateway", max_ongoing_requests=16)
     config["http_options"]["request_timeout_s"] = 600
     assert errors(tmp_path, config) == ["http_options.request_timeout_s", "deployments.Gateway.max_ongoing_requests"]
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("overload") / "result.json"
-    command = [sys.executable, str(ROOT / "benchmarks/overload.py"), "--seconds", "4", "--out", str(out)]
+    command = [sys.executable, "-m", "benchmarks.overload", "--seconds", "4", "--out", str(out)]
     done = subprocess.run(command, cwd=Path(ROOT), capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(out.read_text())

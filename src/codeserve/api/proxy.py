@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeserve.api import observe, problems
+from codeserve.api.descriptors import Reserve, reserve_of_process
 from codeserve.errors import CodeserveError, DeadlineExceeded, NotFound, StageFailed
 
 CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
@@ -28,14 +29,16 @@ ERRORS: dict[int, type[CodeserveError]] = {
 
 def middlewares() -> list[Middleware]:
     """What Ray Serve calls when its proxy starts."""
-    return [Middleware(Edge)]
+    return [Middleware(Edge, reserve=reserve_of_process())]
 
 
 class Edge:
-    """Stands before the proxy: one checked request id in, one out, and no error in plain text."""
+    """Stands before the proxy: one checked request id in, one out, and no error in plain text. While descriptors are
+    short, an answer ends its connection."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, reserve: Reserve | None = None) -> None:
         self._app = app
+        self._reserve = reserve or Reserve()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Ray's own health and route pages are under /-/ and keep their form.
@@ -52,6 +55,8 @@ class Edge:
                 begun = True
                 headers = MutableHeaders(scope=message)
                 headers[observe.REQUEST_ID_HEADER] = request_id
+                if self._reserve.short:
+                    headers["Connection"] = "close"
                 if _is_bare_error(message["status"], headers):
                     replaced = True
                     await _problem(message["status"], request_id, scope, receive, send)

@@ -20,13 +20,15 @@ from pydantic import ValidationError
 from codeserve.api import proxy
 from codeserve.config import AppSettings, load_settings
 from codeserve.deployments import rollout, status
-from codeserve.errors import SetupError
+from codeserve.errors import SetupError, StageFailed
 from codeserve.preflight import GATEWAY
 
 APP = rollout.NAMES[0]
 DRAIN_S = 30.0
 SETTLE_S = 1.0
 SWITCH_S = 2.0  # until every proxy knows a new route
+# Without one of these nothing of a node comes back. A Ray agent that dies takes its raylet with it.
+NODE = {"raylet", "gcs_server"}
 # Of every Ray process, on Kubernetes too.
 ENVIRONMENT = {
     proxy.CALLBACK_VARIABLE: proxy.CALLBACK,
@@ -102,6 +104,7 @@ class Cluster:
     def __init__(self, config: dict[str, Any]) -> None:
         self._running = rollout.named(config, rollout.NAMES[0])
         self._children: list[psutil.Process] = []
+        self._node: list[psutil.Process] = []
         self._served = False
 
     @property
@@ -132,6 +135,7 @@ class Cluster:
             logging_level=logging.WARNING,
         )
         self._remember_processes()
+        self._node = [process for process in self._children if process.name() in NODE]
         self._client = serve_api.serve_start(
             http_options=schema.http_options.model_dump(), proxy_location=schema.proxy_location
         )
@@ -144,7 +148,8 @@ class Cluster:
         self._client.deploy_apps(ServeDeploySchema.model_validate(config))
 
     def wait_ready(self, timeout_s: float, stopped: Callable[[], bool] = lambda: False) -> float:
-        """Seconds until every stage answered its probe, or until `stopped`. Raises SetupError when it cannot start."""
+        """Seconds until every stage answered its probe, or until `stopped`. Raises SetupError when it cannot
+        start, StageFailed when Ray's node dies."""
         seconds = self._wait(_name(self._running), self.url, timeout_s, stopped)
         self._served = not stopped()
         return seconds
@@ -173,6 +178,7 @@ class Cluster:
     def _wait(self, name: str, url: str, timeout_s: float, stopped: Callable[[], bool]) -> float:
         begun = time.monotonic()
         while (spent := time.monotonic() - begun) < timeout_s:
+            self.require_node()
             missing = self._missing(name, url)
             if not missing or stopped():
                 return spent
@@ -200,9 +206,20 @@ class Cluster:
         self._remember_processes()
         return "" if answer.status_code == 200 else "a stage has not answered its probe yet"
 
+    def lost(self) -> bool:
+        """Whether Ray's node has died: then this cluster is never ready again, and `stop` ends the rest of it."""
+        return any(not _lives(process) for process in self._node)
+
+    def require_node(self) -> None:
+        """Raises StageFailed."""
+        if self.lost():
+            raise StageFailed("Ray's node has died, and the service with it", hint="start it again; supervisors do")
+
     def drain(self) -> int:
         """Take no more notes and finish what is inside; how many were left when the time was up."""
-        return self._finish(_name(self._running), _drain_s(self._running), refuse=True) if self._served else 0
+        if not self._served or self.lost():
+            return 0
+        return self._finish(_name(self._running), _drain_s(self._running), refuse=True)
 
     def _finish(self, name: str, seconds: float, refuse: bool) -> int:
         import ray
@@ -224,7 +241,8 @@ class Cluster:
 
         self._remember_processes()
         try:
-            serve.shutdown()
+            if not self.lost():
+                serve.shutdown()
         finally:
             ray.shutdown()
             _, alive = psutil.wait_procs(self._children, timeout=grace_s)
@@ -235,6 +253,13 @@ class Cluster:
     def _remember_processes(self) -> None:
         known = {process.pid for process in self._children}
         self._children += [p for p in psutil.Process().children(recursive=True) if p.pid not in known]
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _name(config: dict[str, Any]) -> str:

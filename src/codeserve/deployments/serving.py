@@ -6,6 +6,7 @@ import json
 import shlex
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from codeserve.errors import SetupError
 from codeserve.present import show
 from codeserve.setup import ready
 
+CHECK_S = 2.0
+
 
 def serve_until_stopped(
     config: Path, host: str | None, port: int | None, example: Path | None, wait_s: float, console: Console
 ) -> None:
     """Returns when SIGINT or SIGTERM came and everything that was started has ended; SIGHUP reads the file again and
-    puts what it says in the place of what runs. Raises SetupError."""
+    puts what it says in the place of what runs. Raises SetupError, and StageFailed when Ray's node dies."""
     chosen = _read(config, host, port)
     gateway = settings_of(chosen).gateway
     refuse_taken_port(gateway.host, gateway.port)
@@ -43,7 +46,7 @@ def serve_until_stopped(
             if example is not None:
                 _show_example(cluster.url, example, console)
             console.print("Serving. Ctrl-C stops; SIGHUP takes a changed configuration.", style="dim")
-        while signals.next_is_reload():
+        while signals.next_is_reload(cluster.require_node):
             _reload(cluster, config, host, port, wait_s, signals, console)
     finally:
         _stop(cluster, console)
@@ -110,9 +113,10 @@ class Signals:
         self.stop.set()
         self._any.set()
 
-    def next_is_reload(self) -> bool:
-        """Wait for the next signal; false for one that stops."""
-        self._any.wait()
+    def next_is_reload(self, check: Callable[[], None]) -> bool:
+        """Wait for the next signal; false for one that stops. `check` is called meanwhile and may raise."""
+        while not self._any.wait(CHECK_S):
+            check()
         self._any.clear()
         return not self.stop.is_set()
 
