@@ -188,12 +188,27 @@ class StorageSettings(Settings):
     retention: RetentionSettings = RetentionSettings()
 
 
+class PlatformSettings(Settings):
+    """A platform of a practice. `credentials_env` and `webhook_secret_env` name environment variables; `schedule` is a
+    cron expression for platforms that are asked for changes; `options` are the adapter's own (docs/adapters.md)."""
+
+    adapter: Literal["advancedmd", "carecloud", "drchrono", "fhir", "tebra"]
+    base_url: str
+    tenant: ModelName
+    credentials_env: str
+    webhook_secret_env: str | None = None
+    schedule: str | None = None
+    options: dict[str, str | int | bool] = {}
+
+
 class AppSettings(Settings):
     """The `args` of the application in serve_config.yaml. Without `storage` nothing is stored."""
 
     model_set: ModelSet = ModelSet()
     gateway: GatewaySettings = GatewaySettings()
     storage: StorageSettings | None = None
+
+    platforms: dict[ModelName, PlatformSettings] = {}
 
 
 def load_settings(values: dict[str, Any]) -> AppSettings:
