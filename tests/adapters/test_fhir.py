@@ -150,7 +150,7 @@ class TestFhir(AdapterContract):
         (claim,) = simulator.kept["Claim"].values()
         simulator.kept["Claim"]["copy"] = {**claim, "id": "copy"}
         with pytest.raises(CannotTell):
-            self.use(simulator, lambda a: a.find_draft(REFERENCE))
+            self.use(simulator, lambda a: a.find_draft(draft))
 
     def test_pages_that_lead_elsewhere_are_not_followed(self, simulator: Simulator) -> None:
         assert isinstance(simulator, FhirSimulator)

@@ -24,7 +24,7 @@ MOST_DIAGNOSES, MOST_LINES, MOST_MODIFIERS, MOST_POINTERS = 12, 50, 4, 4
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a platform can do, as its public documentation says. `webhook_proof`: how a delivery proves who sent it;
-    `find_draft`: it can be asked for a charge by our reference; `idempotent_post`: it makes a second charge of one
+    `find_draft`: it can be asked for a charge of ours; `idempotent_post`: it makes a second charge of one
     reference no charge at all."""
 
     webhook_proof: Literal["none", "shared secret", "hmac"] = "none"
@@ -196,9 +196,10 @@ class Adapter(Protocol):
     def changed_since(self, mark: str | None) -> AsyncIterator[SourceRef]:
         """Signed documents that changed since a mark, oldest first; all of them without one."""
 
-    async def find_draft(self, reference: str) -> DraftRef | None:
-        """The draft that was posted under a reference, None where there is none. Raises CannotTell where the platform
-        cannot look, or where several answer."""
+    async def find_draft(self, draft: DraftCharge) -> DraftRef | None:
+        """What was posted under the draft's reference, None where nothing or only a part of it is there. Some platforms
+        look by the encounter, so the whole draft is told. Raises CannotTell where the platform cannot look, or where
+        several answer."""
 
     async def post_draft(self, draft: DraftCharge) -> DraftRef:
         """Write the charge as a draft. Raises Uncertain where it may have arrived all the same."""

@@ -112,11 +112,11 @@ class FhirAdapter:
                 raise Malformed("fhir: a document of a search has no id or no time")
             yield SourceRef(resource["id"], str(resource["meta"].get("versionId") or ""), updated)
 
-    async def find_draft(self, reference: str) -> DraftRef | None:
-        found = await self._find("Claim", [reference], "look for draft")
+    async def find_draft(self, draft: DraftCharge) -> DraftRef | None:
+        found = await self._find("Claim", [draft.reference], "look for draft")
         if len(found) > 1:
             raise CannotTell("fhir: several claims carry the reference")
-        return DraftRef(found[0]["id"], reference) if found else None
+        return DraftRef(found[0]["id"], draft.reference) if found else None
 
     async def post_draft(self, draft: DraftCharge) -> DraftRef:
         """ChargeItems first and the Claim last: where the Claim is, all of it is."""
