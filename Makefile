@@ -5,7 +5,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 
-.PHONY: k8s loadtest setup run promtool postgresql test check bench soak faults accuracy clean help
+.PHONY: k8s loadtest setup run promtool postgresql test check bench soak faults overload accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -58,6 +58,9 @@ SCENARIO ?= clinic-day
 loadtest: setup  ## Load a service that it starts: SCENARIO=morning-peak MINUTES=2 MODELS=stub WORKERS=2 (docs/loadtest.md)
 	$(VENV)/bin/python -m loadtest $(SCENARIO) $(if $(MINUTES),--minutes $(MINUTES)) \
 	  $(if $(MODELS),--models $(MODELS)) $(if $(WORKERS),--workers $(WORKERS))
+
+overload: setup  ## Three times too much to do, and callers that hang up, with the real models (6 minutes)
+	$(VENV)/bin/python -m benchmarks.overload_models --out runs/overload-embedded.json
 
 accuracy: setup  ## Score the gold notes of our own; the report goes to runs/accuracy
 	$(VENV)/bin/codeserve eval --report runs/accuracy $(foreach set,general facility,\

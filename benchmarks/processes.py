@@ -19,7 +19,7 @@ import psutil
 
 ROOT = Path(__file__).parents[1]
 MARK = "CODESERVE_RUN"
-START_S = 300
+START_S = 900  # on a busy machine a start takes minutes
 STOP_S = 120
 GATEWAY, TAGGER, REASONER = (f"ServeReplica:codeserve:{name}" for name in ("Gateway", "EntityTagger", "Reasoner"))
 ENGINE, PROXY, CONTROLLER, AGENT = "EngineCore", "ProxyActor", "ServeController", "ray::RuntimeEnvAgent"
