@@ -111,6 +111,14 @@ def test_what_another_worker_exchanged_is_used() -> None:
         assert exchange(simulator, "ask", store=Raced(), refresh_token=tokens.FIRST_REFRESH)
 
 
+def test_a_new_consent_is_used_where_the_kept_token_is_spent(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "platform.token")
+    store.save("spent")
+    with FhirSimulator().serving() as simulator:
+        assert exchange(simulator, "ask", store=store, refresh_token=tokens.FIRST_REFRESH)
+        assert store.load() == simulator.tokens.refresh_token
+
+
 @pytest.mark.parametrize("wrong", [{"client_secret": "guessed"}, {"refresh_token": "spent"}])
 def test_wrong_credentials_are_said(wrong: dict[str, str]) -> None:
     with FhirSimulator().serving() as simulator, pytest.raises(CredentialsRefused) as raised:

@@ -133,10 +133,10 @@ class OAuth:
             return await self._ask(kept)
         except Refused as error:
             refused = CredentialsRefused(error.detail)
-        # Another worker may have exchanged it; what it was given is in the store.
-        now = self._store.load()
-        if now and now != kept:
-            return await self._ask(now)
+        # Another worker may have exchanged it: what that was given is in the store. Or a person gave consent anew.
+        for other in (self._store.load(), self._client.refresh_token):
+            if other and other != kept:
+                return await self._ask(other)
         raise refused
 
     async def _ask(self, refresh_token: str) -> _Token:
