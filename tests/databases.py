@@ -158,3 +158,12 @@ def database(database_url: str, keys_file: Path) -> Iterator[Database]:
     opened = Database(database_url, keyfile.load_ring(keys_file))
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def sqlite(migrated: Path, keys_file: Path, tmp_path: Path) -> Iterator[Database]:
+    """Where one of the two is enough."""
+    path = shutil.copy(migrated, tmp_path / "one.db")
+    opened = Database(f"sqlite:///{path}", keyfile.load_ring(keys_file))
+    yield opened
+    opened.close()

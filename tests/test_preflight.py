@@ -9,7 +9,8 @@ import yaml
 from typer.testing import CliRunner
 
 from codeserve.cli import app
-from codeserve.deployments.check_file import find_troubles
+from codeserve.deployments.check_file import find_troubles, refuse_shared_sqlite
+from codeserve.deployments.cluster import settings_of
 from codeserve.errors import SetupError
 from codeserve.preflight import Surroundings
 from tests.conftest import ROOT
@@ -189,3 +190,6 @@ def test_sqlite_with_more_than_one_node_is_refused(tmp_path: Path) -> None:
     one_pod, two_pods = (ray_service(with_storage(CPU, sqlite), grace_s=120, gpus=0, most=most) for most in (1, 2))
     assert errors(tmp_path, one_pod) == []
     assert errors(tmp_path, two_pods) == ["storage.url"]
+    refuse_shared_sqlite(with_storage(CPU, sqlite), settings_of(with_storage(CPU, sqlite)))
+    with pytest.raises(SetupError, match=r"storage\.url"):
+        refuse_shared_sqlite(with_storage(two, sqlite), settings_of(with_storage(two, sqlite)))

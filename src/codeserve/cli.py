@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from codeserve.cli_storage import data_keys_app, db_app
 from codeserve.config import home, keep_to_home
 from codeserve.errors import CodeserveError
 
@@ -25,6 +26,8 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys: made once, shown on
 app.add_typer(keys_app, name="keys")
 import_app = typer.Typer(no_args_is_help=True, help="Official tables that may not come with the package.")
 app.add_typer(import_app, name="import")
+app.add_typer(db_app, name="db")
+app.add_typer(data_keys_app, name="data-keys")
 console = Console()
 errors = Console(stderr=True)
 

@@ -16,6 +16,7 @@ GATEWAY, TAGGER, REASONER = "Gateway", "EntityTagger", "Reasoner"
 PROBES = 8  # readiness, liveness and metrics requests that may be inside a gateway beside the notes
 MARGIN_S = 5.0  # for a process to end after its last request
 SPECIAL_TOKENS = 2
+STORAGE = "storage.url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ def _storage(gateway: Deployment, settings: AppSettings, around: Surroundings) -
         return
     for count, what in ((gateway.most, "gateway replicas"), (around.nodes or 1, "nodes")):
         if count > 1:
-            yield _error("storage.url", f"SQLite serves one node, and there may be {count} {what}; use PostgreSQL")
+            yield _error(STORAGE, f"SQLite serves one node, and there may be {count} {what}; use PostgreSQL")
 
 
 def _error(key: str, message: str) -> Trouble:

@@ -12,9 +12,10 @@ import yaml
 from pydantic import BaseModel
 from rich.console import Console
 
+from codeserve.config import AppSettings
 from codeserve.deployments.cluster import settings_of, validate_config
 from codeserve.errors import SetupError
-from codeserve.preflight import Surroundings, Trouble, examine
+from codeserve.preflight import STORAGE, Surroundings, Trouble, examine
 
 GPU_RESOURCE = "nvidia.com/gpu"
 STYLES = {"error": "bold red", "warning": "yellow"}
@@ -45,6 +46,13 @@ def find_troubles(path: Path, around: Surroundings) -> tuple[Trouble, ...]:
     unknown = tuple(_unknown_keys(document))
     config = validate_config(document, path.name)
     return (*unknown, *examine(config, settings_of(config), _defaults(), around))
+
+
+def refuse_shared_sqlite(config: Mapping[str, Any], settings: AppSettings) -> None:
+    """For a start that nobody has checked. Raises SetupError where more than one gateway would share an SQLite file."""
+    for trouble in examine(config, settings, _defaults(), Surroundings()):
+        if trouble.key == STORAGE:
+            raise SetupError(f"{trouble.key}: {trouble.message}")
 
 
 def _load(path: Path) -> dict[str, Any]:

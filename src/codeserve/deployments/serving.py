@@ -15,6 +15,7 @@ from rich.console import Console
 
 from codeserve.commands import request_body
 from codeserve.config import home
+from codeserve.deployments.check_file import refuse_shared_sqlite
 from codeserve.deployments.cluster import Cluster, read_config, refuse_taken_port, settings_of, with_address
 from codeserve.deployments.folders import model_folder
 from codeserve.errors import SetupError
@@ -58,6 +59,7 @@ def _read(config: Path, host: str | None, port: int | None) -> dict[str, Any]:
     prepared = ready(home())
     chosen = read_config(config)
     settings = settings_of(chosen)
+    refuse_shared_sqlite(chosen, settings)
     for model, embedded in (
         (settings.model_set.tagger.model, prepared.tagger),
         (settings.model_set.reasoner.model, prepared.reasoner),
