@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeserve.notes.prepare import prepare
-from codeserve.notes.redaction import Redactor
+from codeserve.notes.redaction import FLAGS, Redactor, _around, _plain
 from codeserve.notes.spans import Span
 
 REDACTOR = Redactor()
@@ -161,3 +162,10 @@ def test_clinical_words_are_no_people(text: str) -> None:
 def test_an_eponym_stays_in_the_note_of_a_namesake() -> None:
     text = "Jane Murphy is a 40-year-old female. Murphy's sign is negative."
     assert REDACTOR.redact(text).text == "[NAME] is a 40-year-old female. Murphy's sign is negative."
+
+
+@given(st.text("aBb -'sX_.", max_size=12), st.sampled_from(("ab", "aa", "b")), st.booleans(), st.booleans())
+def test_a_word_stands_where_an_expression_finds_it(text: str, word: str, common: bool, name: bool) -> None:
+    before, after = _around(common, name)
+    whole = re.compile(before.pattern + word + after.pattern, re.IGNORECASE | FLAGS)
+    assert list(_plain(text, word, before, after)) == [Span(*match.span()) for match in whole.finditer(text)]

@@ -64,7 +64,15 @@ def _needed(reading: Reading, sentence: Sentence, row: dict[str, str]) -> Iterat
                 yield span.shift(one.span.start)
 
 
-def _named(reading: Reading, sentence: Sentence, what: str) -> Iterator[Span]:
+def _named(reading: Reading, sentence: Sentence, what: str) -> tuple[Span, ...]:
+    """Where a sentence names a drug or an operation of a class; many rows ask for the same."""
+    asked = what, sentence.span
+    if asked not in reading.found:
+        reading.found[asked] = tuple(_find(reading, sentence, what))
+    return reading.found[asked]
+
+
+def _find(reading: Reading, sentence: Sentence, what: str) -> Iterator[Span]:
     if what in ("minor", "major"):
         yield from (span for span, row in Terms.of("surgeries.tsv").find(sentence.text) if row["size"] == what)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from codeserve.notes.document import Document, SectionKind
@@ -57,7 +57,7 @@ class Sentence:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One note and its visit. `setting` as in the API's contract, resolved from the place of service; `named`: the
-    words that name the diagnoses."""
+    words that name the diagnoses; `found`: what was looked up in its sentences, for the rows that ask for the same."""
 
     document: Document
     sentences: tuple[Sentence, ...]
@@ -65,6 +65,7 @@ class Reading:
     encounter: Encounter
     setting: str
     named: tuple[Span, ...] = ()
+    found: dict[tuple[str, Span], tuple[Span, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(
