@@ -54,7 +54,7 @@ console = Console()
 
 @serve.deployment(name="EntityTagger", max_ongoing_requests=64, ray_actor_options={"num_cpus": 0.1})
 class StubTagger:
-    async def tag(self, version: str, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple]:
+    async def tag(self, version: str, text: str, chunks: Sequence[Chunk], seconds: float, *_: Any) -> list[tuple]:
         return [() for _ in chunks]
 
 
@@ -79,7 +79,7 @@ class StubReasoner:
     def __init__(self, tally: Any) -> None:
         self._tally = tally
 
-    async def answer(self, version: str, questions: Sequence[Any], quick: bool, seconds: float) -> tuple:
+    async def answer(self, version: str, questions: Sequence[Any], quick: bool, seconds: float, *_: Any) -> tuple:
         self._tally.add.remote("begun")
         try:
             async with within(seconds, "the reasoner"):

@@ -37,7 +37,7 @@ class StubTagger(Stage):
     """Finds nothing."""
 
     async def tag(
-        self, version: str, text: str, chunks: Sequence[Chunk], seconds: float = math.inf
+        self, version: str, text: str, chunks: Sequence[Chunk], seconds: float = math.inf, *_: Any
     ) -> list[tuple[Entity, ...]]:
         async with within(seconds, "the tagger"):
             await asyncio.sleep(TAG_S)
@@ -49,14 +49,14 @@ class StubReasoner(Stage):
     """Answers none of these."""
 
     async def answer(
-        self, version: str, questions: Sequence[Question], quick: bool = False, seconds: float = math.inf
+        self, version: str, questions: Sequence[Question], quick: bool = False, seconds: float = math.inf, *_: Any
     ) -> tuple[Answer, ...]:
         async with within(seconds, "the reasoner"):
             await asyncio.sleep(REASON_S)
         return tuple(Answer(question.id, (), 1.0, "lexicon") for question in questions)
 
     async def judge(
-        self, version: str, questions: Sequence[OpenQuestion], seconds: float = math.inf
+        self, version: str, questions: Sequence[OpenQuestion], seconds: float = math.inf, *_: Any
     ) -> tuple[float, ...]:
         return tuple(0.0 for _ in questions)
 

@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "codeserve"
 PURE = ("notes", "tagging", "codesets", "retrieval", "reasoning", "rules", "access")
 SHELL = {Path("tagging/core.py"), Path("reasoning/engine.py")}
-FORBIDDEN = {"ray", "vllm", "torch", "transformers", "fastapi", "starlette"}
+FORBIDDEN = {"ray", "vllm", "torch", "transformers", "fastapi", "starlette", "opentelemetry"}
 
 
 def pure_modules() -> list[Path]:

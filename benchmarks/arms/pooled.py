@@ -41,7 +41,9 @@ class PooledTagger:
         model = TaggerModel(folder, device="cpu")  # for its labels and special tokens; it is not run
         self._labels, self._around = model.labels, (model._cls, model._sep)
 
-    async def tag(self, version: str, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple[Entity, ...]]:
+    async def tag(
+        self, version: str, text: str, chunks: Sequence[Chunk], seconds: float, traceparent: str | None
+    ) -> list[tuple[Entity, ...]]:
         rows = await asyncio.gather(*(self._run(chunk) for chunk in chunks))
         return [decode(row, chunk, self._labels, text) for row, chunk in zip(rows, chunks, strict=True)]
 

@@ -52,7 +52,9 @@ class ReplayTagger:
     def __init__(self, record: str) -> None:
         self._entities = {note["text"]: note["entities"] for note in read(record)}
 
-    async def tag(self, version: str, text: str, chunks: Sequence[Chunk], seconds: float) -> list[tuple[Entity, ...]]:
+    async def tag(
+        self, version: str, text: str, chunks: Sequence[Chunk], seconds: float, traceparent: str | None
+    ) -> list[tuple[Entity, ...]]:
         found: list[tuple[Entity, ...]] = self._entities[text]
         return found
 
@@ -66,7 +68,7 @@ class ReplayReasoner:
         self._answers = {note["questions"]: note["answers"] for note in read(record)}
 
     async def answer(
-        self, version: str, questions: Sequence[Question], quick: bool, seconds: float
+        self, version: str, questions: Sequence[Question], quick: bool, seconds: float, traceparent: str | None
     ) -> tuple[Answer, ...]:
         found: tuple[Answer, ...] = self._answers[tuple(questions)]
         return found

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from codeserve.errors import SetupError
 
 DType = Literal["bfloat16", "float16", "float32"]
 EMBEDDED = "embedded"
+TRACES_PATH = "/v1/traces"
 PriorityName = Literal["interactive", "batch"]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
@@ -201,13 +203,43 @@ class PlatformSettings(Settings):
     options: dict[str, str | int | bool] = {}
 
 
+class TracingSettings(Settings):
+    """OpenTelemetry traces by OTLP over HTTP (docs/traces.md). `endpoint`: a collector's base address, as
+    http://collector:4318; without it OTEL_EXPORTER_OTLP_ENDPOINT, and without both there are no traces. `sample_ratio`:
+    the share of the traces begun here that are kept (none: as OTEL_TRACES_SAMPLER says, else all)."""
+
+    endpoint: str | None = None
+    sample_ratio: float | None = Field(None, ge=0, le=1)
+    service_name: str | None = Field(None, min_length=1, max_length=100)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("should be an address as http://collector:4318")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("no credentials in the address; OTEL_EXPORTER_OTLP_HEADERS is for them")
+        return value
+
+    @property
+    def traces_url(self) -> str | None:
+        """Where spans are posted; None: as OTEL_* says."""
+        if self.endpoint is None:
+            return None
+        base = self.endpoint.rstrip("/")
+        return base if base.endswith(TRACES_PATH) else base + TRACES_PATH
+
+
 class AppSettings(Settings):
     """The `args` of the application in serve_config.yaml. Without `storage` nothing is stored."""
 
     model_set: ModelSet = ModelSet()
     gateway: GatewaySettings = GatewaySettings()
     storage: StorageSettings | None = None
-
+    tracing: TracingSettings = TracingSettings()
     platforms: dict[ModelName, PlatformSettings] = {}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from codeserve import __version__, pipeline
+from codeserve import __version__, pipeline, tracing
 from codeserve.api import schemas
 from codeserve.api.convert import to_claim, to_encounter, to_finding, to_gaps, to_lines, to_response, to_table
 from codeserve.api.schemas_checks import GapsRequest, GapsResponse, ValidateRequest, ValidateResponse
@@ -113,7 +113,7 @@ class CodingService:
         """Code one note. Raises NotFound for an unknown `model_version`, and what the stages raise."""
         if request.model_version is not None and request.model_version not in self.known_models():
             raise NotFound("there is no such model_version", field="model_version", hint="see GET /v1/models")
-        timings = Timings()
+        timings = tracing.timings()
         coded = await self._read(request.text, request.encounter, timings, deadline)
         with timings.stage("assemble"):
             response = to_response(
@@ -132,7 +132,7 @@ class CodingService:
 
     async def validate(self, request: ValidateRequest, deadline: float = math.inf) -> tuple[ValidateResponse, Timings]:
         """Check a claim; with a note the chain reads it and the claim is held against it."""
-        timings = Timings()
+        timings = tracing.timings()
         codesets = self._knowledge.codesets
         claim = to_claim(request, codesets)
         coded = await self._read(request.text, request.encounter, timings, deadline) if request.text else None
@@ -147,7 +147,7 @@ class CodingService:
 
     async def gaps(self, request: GapsRequest, deadline: float = math.inf) -> tuple[GapsResponse, Timings]:
         """What a note leaves open, read without the LLM: quick enough for a note that is being written."""
-        timings = Timings()
+        timings = tracing.timings()
         coded = await self._read(request.text, request.encounter, timings, deadline, quick=True)
         with timings.stage("gaps"):
             found = to_gaps(coded.document, self._gaps(coded))

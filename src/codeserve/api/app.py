@@ -83,5 +83,6 @@ def _own(metrics: Metrics) -> Figures:
 
 async def _on_error(request: Request, error: Exception) -> Response:
     problem = problems.problem_of(error, request.state.call.request_id)
-    request.app.state.shell.metrics.problem(problem.type.removeprefix(problems.TYPE_PREFIX))
+    request.state.call.problem = problem.type.removeprefix(problems.TYPE_PREFIX)
+    request.app.state.shell.metrics.problem(request.state.call.problem)
     return problems.respond(problem, problems.headers_of(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,6 +13,7 @@ import orjson
 from fastapi import Request
 from starlette.responses import Response
 
+from codeserve import tracing
 from codeserve.api import limits
 from codeserve.api.admission import Admission
 from codeserve.api.drain import Drain
@@ -107,7 +108,10 @@ class Exchange(Generic[Asked, Answer]):
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         begun = time.perf_counter()
-        async with self.shell.admission.enter(self._call.caller, limits.priority(self.request.headers)):
+        async with AsyncExitStack() as held:
+            with tracing.span("admission"):
+                entering = self.shell.admission.enter(self._call.caller, limits.priority(self.request.headers))
+                await held.enter_async_context(entering)
             self._call.stages["admission"] = waited = time.perf_counter() - begun
             self.shell.metrics.took("admission", waited)
             yield

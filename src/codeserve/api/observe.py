@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from codeserve import tracing
 from codeserve.access.principal import Principal
 from codeserve.api import logs, problems
 from codeserve.api.metrics import Metrics
@@ -18,6 +21,8 @@ from codeserve.errors import CodeserveError
 
 REQUEST_ID_HEADER = "X-Request-Id"
 CALLER_LEFT = 499  # nginx's word for it; nobody receives it
+UNTRACED = ("/livez", "/readyz", "/metrics")  # asked every few seconds, and of no note
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -33,7 +38,9 @@ class Call:
     received: int = 0
     sent: int = 0
     stages: dict[str, float] = field(default_factory=dict)
+    problem: str = ""
     failure: str = ""
+    trace_id: str = ""
 
     @property
     def seconds(self) -> float:
@@ -65,7 +72,7 @@ class Observer:
             return
         call = Call(request_id(Headers(scope=scope)))
         scope.setdefault("state", {})["call"] = call
-        with self._metrics.in_flight.track_inprogress():
+        with self._metrics.in_flight.track_inprogress(), _span(scope) as span:
             try:
                 await self._answer(call, scope, receive, send)
             except asyncio.CancelledError:
@@ -73,6 +80,7 @@ class Observer:
                 raise
             finally:
                 self._metrics.answered(route_of(scope), call.status, call.seconds, call.received)
+                _tell(span, call, scope)
                 logs.access.info("request", extra={"fields": _entry(call, scope)})
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,9 +103,40 @@ class Observer:
             # Not on purpose: were it passed on, the server would log its message, which may hold what was sent.
             call.failure = logs.describe(error)
             if not call.status:
-                self._metrics.problem(CodeserveError.type)
+                call.problem = CodeserveError.type
+                self._metrics.problem(call.problem)
                 response = problems.respond(problems.problem_of(error, call.request_id))
                 await response(scope, counted_receive, marked_send)
+
+
+def _span(scope: Scope) -> AbstractContextManager[Span]:
+    """Of the request, in the caller's trace where it names one."""
+    if scope["path"].endswith(UNTRACED):
+        return nullcontext(INVALID_SPAN)
+    parent = Headers(scope=scope).get(tracing.TRACEPARENT)
+    return tracing.span("request", parent=parent, kind=SpanKind.SERVER)
+
+
+def _tell(span: Span, call: Call, scope: Scope) -> None:
+    if not span.is_recording():
+        return
+    call.trace_id = tracing.trace_id(span)
+    method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+    span.update_name(f"{method} {route_of(scope)}")
+    span.set_attributes(
+        {
+            tracing.METHOD: method,
+            tracing.ROUTE: route_of(scope),
+            tracing.STATUS: call.status,
+            tracing.RECEIVED: call.received,
+            tracing.SENT: call.sent,
+            tracing.REQUEST_ID: call.request_id,
+        }
+    )
+    if call.problem:
+        span.set_attribute(tracing.ERROR, call.problem)
+    if call.status >= 500:
+        span.set_status(Status(StatusCode.ERROR))
 
 
 def _entry(call: Call, scope: Scope) -> dict[str, object]:
@@ -112,4 +151,5 @@ def _entry(call: Call, scope: Scope) -> dict[str, object]:
         "caller": call.caller,
         "stages": {name: round(seconds, 6) for name, seconds in call.stages.items()},
     }
-    return {**entry, "error": call.failure} if call.failure else entry
+    told = {"trace_id": call.trace_id, "error": call.failure}
+    return entry | {name: value for name, value in told.items() if value}

@@ -15,5 +15,5 @@ from codeserve.deployments.tagger import EntityTagger
 def build(args: dict[str, Any]) -> Application:
     """`args` as AppSettings has them. Raises SetupError that names a wrong key."""
     settings = load_settings(args)
-    model_set = settings.model_set.model_dump(mode="json")
-    return Gateway.bind(settings.model_dump(mode="json"), EntityTagger.bind(model_set), Reasoner.bind(model_set))
+    stage = settings.model_set.model_dump(mode="json"), settings.tracing.model_dump(mode="json")
+    return Gateway.bind(settings.model_dump(mode="json"), EntityTagger.bind(*stage), Reasoner.bind(*stage))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from opentelemetry.trace import SpanKind
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from codeserve import tracing
 from codeserve.api.metrics import Metrics
 from codeserve.config import home, keep_to_home, load_settings
 from codeserve.deadlines import seconds_left, within
@@ -34,22 +36,38 @@ class Stages:
         self._metrics = metrics
 
     async def tag(self, text: str, chunks: Sequence[Chunk], deadline: float) -> list[tuple[Entity, ...]]:
-        return await self._call("EntityTagger", self._tagger.tag, deadline, text, chunks) if chunks else []
+        if not chunks:
+            return []
+        sizes = {tracing.CHARACTERS: len(text), tracing.CHUNKS: len(chunks)}
+        return await self._call("EntityTagger", "tag", self._tagger.tag, deadline, sizes, text, chunks)
 
     async def reason(self, questions: Sequence[Question], deadline: float, quick: bool = False) -> tuple[Answer, ...]:
-        return await self._call("Reasoner", self._reasoner.answer, deadline, questions, quick) if questions else ()
+        if not questions:
+            return ()
+        sizes = {tracing.QUESTIONS: len(questions)}
+        return await self._call("Reasoner", "answer", self._reasoner.answer, deadline, sizes, questions, quick)
 
     async def judge(self, questions: Sequence[OpenQuestion], deadline: float) -> tuple[float, ...]:
-        return await self._call("Reasoner", self._reasoner.judge, deadline, questions)
+        sizes = {tracing.QUESTIONS: len(questions)}
+        return await self._call("Reasoner", "judge", self._reasoner.judge, deadline, sizes, questions)
 
-    async def _call(self, stage: str, method: Any, deadline: float, *args: Any) -> Any:
-        try:
-            left = seconds_left(deadline)
-            async with within(left, stage):
-                return await call(stage, method, self._version, *args, left, retried=self._metrics.retried)
-        except DeadlineExceeded:
-            self._metrics.late(stage)
-            raise
+    async def _call(
+        self, stage: str, what: str, method: Any, deadline: float, sizes: Mapping[str, int], *args: Any
+    ) -> Any:
+        with tracing.span(f"{stage}/{what}", kind=SpanKind.CLIENT) as span:
+            span.set_attributes(sizes)
+
+            def retried(stage: str) -> None:
+                span.set_attribute(tracing.RETRIED, True)
+                self._metrics.retried(stage)
+
+            try:
+                left = seconds_left(deadline)
+                async with within(left, stage):
+                    return await call(stage, method, self._version, *args, left, tracing.traceparent(), retried=retried)
+            except DeadlineExceeded:
+                self._metrics.late(stage)
+                raise
 
     async def missing(self) -> dict[str, str]:
         """The stages that have no replica, or do not answer a probe in time, and why."""
@@ -87,6 +105,7 @@ class Gateway:
         from codeserve.service import CodingService, load_knowledge
 
         self._settings = load_settings(settings)
+        tracing.start(self._settings.tracing, "Gateway", serve.get_replica_context().replica_id.unique_id)
         self._metrics = Metrics()
         version = version_of(self._settings.model_set)
         stages = Stages(tagger, reasoner, version, self._metrics)
@@ -115,3 +134,6 @@ class Gateway:
         """Finish what is inside, and with `refuse` take no more; how many notes are left after `seconds`."""
         left: int = await self._app.state.shell.drain.finish(seconds, refuse)
         return left
+
+    def __del__(self) -> None:
+        tracing.stop()

@@ -10,12 +10,16 @@ from typing import Any
 
 from ray import serve
 
-from codeserve.config import ModelSet, home, keep_to_home
+from codeserve import tracing
+from codeserve.config import ModelSet, TracingSettings, home, keep_to_home
 from codeserve.deadlines import within
+from codeserve.deployments import prompt_spans
+from codeserve.deployments.answering import answering
 from codeserve.deployments.gathering import of_replica
 from codeserve.deployments.starting import paced
 from codeserve.deployments.versions import require, version_of
 from codeserve.figures.families import Report
+from codeserve.reasoning.judge import LLM
 from codeserve.reasoning.questions import Answer, Candidate, OpenQuestion, Question
 from codeserve.reasoning.reasoner import Search
 from codeserve.scaling import FIRST_TOKEN_S, QUEUED_TOKENS
@@ -30,7 +34,8 @@ class TimedSearch:
     def search(self, *asked: Any) -> list[tuple[Candidate, ...]]:
         begun = time.perf_counter()
         try:
-            return self._search.search(*asked)
+            with tracing.span("retrieve"):
+                return self._search.search(*asked)
         finally:
             self._took("retrieve", time.perf_counter() - begun)
 
@@ -46,8 +51,10 @@ class TimedSearch:
     graceful_shutdown_timeout_s=30,
 )
 class Reasoner:
-    async def __init__(self, model_set: dict[str, Any]) -> None:
+    async def __init__(self, model_set: dict[str, Any], traced: dict[str, Any] | None = None) -> None:
         keep_to_home(home())
+        replica = serve.get_replica_context().replica_id.unique_id
+        tracing.start(TracingSettings.model_validate(traced or {}), "Reasoner", replica)
         from codeserve.deployments.loading import load_reasoner
         from codeserve.figures.reasoner import ReasonerFigures
 
@@ -58,15 +65,24 @@ class Reasoner:
             self._figures = ReasonerFigures()
             self._figures.watch(loaded.engine)
             self._reasoner = loaded.over(TimedSearch(loaded.retriever, self._figures.took))
-            await self._reasoner.engine.start(self._figures.step)
+            await self._reasoner.engine.start(self._figures.step, prompt_spans.answered)
 
     async def answer(
-        self, version: str, questions: Sequence[Question], quick: bool = False, seconds: float = math.inf
+        self,
+        version: str,
+        questions: Sequence[Question],
+        quick: bool = False,
+        seconds: float = math.inf,
+        traceparent: str | None = None,
     ) -> tuple[Answer, ...]:
         """After `seconds`, or when the call is cancelled, the engine's requests for it are aborted."""
-        require(self._version, version)
-        async with within(seconds, "the reasoner"):
-            answers = await self._reasoner.answer(questions, llm=not quick, dense=not quick)
+        with answering("Reasoner", "answer", traceparent) as span:
+            require(self._version, version)
+            with prompt_spans.of_engine(span):
+                async with within(seconds, "the reasoner"):
+                    answers = await self._reasoner.answer(questions, llm=not quick, dense=not quick)
+            by_llm = sum(one.decided_by == LLM for one in answers)
+            span.set_attributes({tracing.QUESTIONS: len(questions), tracing.BY_LLM: by_llm})
         self._figures.answered(answers)
         return answers
 
@@ -75,12 +91,19 @@ class Reasoner:
         return of_replica(self._figures)
 
     async def judge(
-        self, version: str, questions: Sequence[OpenQuestion], seconds: float = math.inf
+        self,
+        version: str,
+        questions: Sequence[OpenQuestion],
+        seconds: float = math.inf,
+        traceparent: str | None = None,
     ) -> tuple[float, ...]:
         """As `answer`: the probability of yes of each question."""
-        require(self._version, version)
-        async with within(seconds, "the reasoner"):
-            return await self._reasoner.judge(questions)
+        with answering("Reasoner", "judge", traceparent) as span:
+            require(self._version, version)
+            span.set_attribute(tracing.QUESTIONS, len(questions))
+            with prompt_spans.of_engine(span):
+                async with within(seconds, "the reasoner"):
+                    return await self._reasoner.judge(questions)
 
     async def load(self) -> dict[str, int]:
         """The engine's own counters: see `Engine.load`."""
@@ -100,4 +123,5 @@ class Reasoner:
         return {QUEUED_TOKENS: float(progress.queued_tokens), FIRST_TOKEN_S: progress.first_token_s}
 
     async def __del__(self) -> None:
+        tracing.stop()
         await self._reasoner.engine.stop()

@@ -8,10 +8,13 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from opentelemetry.trace import INVALID_SPAN, Span
 from ray import serve
 
-from codeserve.config import ModelSet, home, keep_to_home
+from codeserve import tracing
+from codeserve.config import ModelSet, TracingSettings, home, keep_to_home
 from codeserve.deadlines import within
+from codeserve.deployments.answering import answering
 from codeserve.deployments.gathering import of_replica
 from codeserve.deployments.starting import paced
 from codeserve.deployments.versions import require, version_of
@@ -23,15 +26,34 @@ SPECIAL_TOKENS = 2
 
 
 class Waiting(NamedTuple):
-    """A chunk that waits for its batch since `since`, a time of `perf_counter`."""
+    """A chunk that waits for its batch since `since`, a time of `perf_counter`, in the span of its note's call."""
 
     chunk: Chunk
     since: float
+    span: Span = INVALID_SPAN
 
 
 def padded_tokens(batch: Sequence[Waiting]) -> int:
     """What a batch costs: every chunk is padded to the longest."""
     return len(batch) * (max(len(one.chunk.ids) for one in batch) + SPECIAL_TOKENS)
+
+
+def trace_batch(batch: Sequence[Waiting], begun: float, ended: float) -> None:
+    """In the trace of each note how long its chunks waited, and the batch that they shared with others."""
+    notes: dict[Span, list[Waiting]] = {}
+    for one in batch:
+        notes.setdefault(one.span, []).append(one)
+    shared = {
+        tracing.BATCH_CHUNKS: len(batch),
+        tracing.BATCH_NOTES: len(notes),
+        tracing.BATCH_TOKENS: padded_tokens(batch),
+    }
+    for span, own in notes.items():
+        if not span.is_recording():
+            continue
+        chunks = {tracing.CHUNKS: len(own)}
+        tracing.past("batch_wait", min(one.since for one in own), begun, chunks, span)
+        tracing.past("tagger_model", begun, ended, {**chunks, **shared}, span)
 
 
 @serve.deployment(
@@ -43,8 +65,10 @@ def padded_tokens(batch: Sequence[Waiting]) -> int:
     health_check_timeout_s=30,
 )
 class EntityTagger:
-    async def __init__(self, model_set: dict[str, Any]) -> None:
+    async def __init__(self, model_set: dict[str, Any], traced: dict[str, Any] | None = None) -> None:
         keep_to_home(home())
+        replica = serve.get_replica_context().replica_id.unique_id
+        tracing.start(TracingSettings.model_validate(traced or {}), "EntityTagger", replica)
         from codeserve.deployments.loading import load_tagger
         from codeserve.figures.tagger import TaggerFigures
 
@@ -57,15 +81,27 @@ class EntityTagger:
         self._run_chunk.set_batch_wait_timeout_s(chosen.batch_wait_s)
 
     async def tag(
-        self, version: str, text: str, chunks: Sequence[Chunk], seconds: float = math.inf
+        self,
+        version: str,
+        text: str,
+        chunks: Sequence[Chunk],
+        seconds: float = math.inf,
+        traceparent: str | None = None,
     ) -> list[tuple[Entity, ...]]:
         """The entities of each chunk; spans index `text`. A note's chunks are gathered, so each stays in budget.
 
         After `seconds`, or when the call is cancelled, the chunks that wait for a batch are dropped from it.
         """
-        require(self._version, version)
+        with answering("EntityTagger", "tag", traceparent) as span:
+            require(self._version, version)
+            found = await self._tag(text, chunks, seconds, span)
+            span.set_attributes({tracing.CHUNKS: len(chunks), tracing.ENTITIES: sum(map(len, found))})
+        return found
+
+    async def _tag(self, text: str, chunks: Sequence[Chunk], seconds: float, span: Span) -> list[tuple[Entity, ...]]:
         async with within(seconds, "the tagger"):
-            labelled = await asyncio.gather(*(self._run_chunk(Waiting(chunk, time.perf_counter())) for chunk in chunks))
+            waiting = [Waiting(chunk, time.perf_counter(), span) for chunk in chunks]
+            labelled = await asyncio.gather(*map(self._run_chunk, waiting))
         found = [
             decode(probabilities, chunk, self._model.labels, text)
             for probabilities, chunk in zip(labelled, chunks, strict=True)
@@ -79,7 +115,9 @@ class EntityTagger:
         found = await asyncio.to_thread(self._model.run, [one.chunk.ids for one in batch])
         lengths = [len(one.chunk.ids) + SPECIAL_TOKENS for one in batch]
         waited = [begun - one.since for one in batch]
-        self._figures.batch(waited, lengths, padded_tokens(batch), time.perf_counter() - begun)
+        ended = time.perf_counter()
+        self._figures.batch(waited, lengths, padded_tokens(batch), ended - begun)
+        trace_batch(batch, begun, ended)
         return found
 
     async def figures(self) -> Report:
@@ -94,3 +132,6 @@ class EntityTagger:
 
     def check_health(self) -> None:
         self._model.run([(self._model.probe_id,)])
+
+    def __del__(self) -> None:
+        tracing.stop()

@@ -56,15 +56,19 @@ class Engine:
         self._stalled = False
         self._probing: asyncio.Task[None] | None = None
         self._scheduler = SchedulerLoad()
+        self._answered: Callable[[Any], None] = lambda _: None
         self._aborted = 0
 
-    async def start(self, step: Callable[[Any, Any], None] = lambda *_: None) -> None:
-        """Load the model; `step` is told vLLM's statistics of each step. Takes 20 to 60 seconds on a CPU.
+    async def start(
+        self, step: Callable[[Any, Any], None] = lambda *_: None, answered: Callable[[Any], None] = lambda _: None
+    ) -> None:
+        """Load the model; `step` is told vLLM's statistics of each step, `answered` each `RequestOutput` in the context
+        of the call that asked. Takes 20 to 60 seconds on a CPU.
 
         Raises StageFailed.
         """
         self._set_environment()
-        self._scheduler.step = step
+        self._scheduler.step, self._answered = step, answered
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -173,17 +177,19 @@ class Engine:
         parameters = SamplingParams(
             max_tokens=1, temperature=0.0, allowed_token_ids=tokens, logprob_token_ids=tokens, detokenize=False
         )
-        found = None
+        last = None
         try:
             async for output in self._llm.generate({"prompt_token_ids": prompt}, parameters, uuid.uuid4().hex):
-                found = output.outputs[0].logprobs
+                last = output
         except asyncio.CancelledError:
             self._aborted += 1
             raise
         except (EngineDeadError, EngineGenerateError, VLLMError) as error:
             raise StageFailed(f"the LLM engine failed ({type(error).__name__})", retry_after=RETRY_AFTER_S) from None
+        found = last.outputs[0].logprobs if last is not None else None
         if not found or not all(token in found[0] for token in tokens):
             raise StageFailed("the LLM engine gave no log-probabilities", retry_after=RETRY_AFTER_S)
+        self._answered(last)
         return tuple(float(found[0][token].logprob) for token in tokens)
 
     def load(self) -> dict[str, int]:
