@@ -151,3 +151,21 @@ def test_the_check_trusts_a_busy_engine_in_which_tokens_come() -> None:
             await waiting
 
     asyncio.run(check_while_others_are_answered())
+
+
+def test_a_first_request_that_compiles_for_long_is_no_stall() -> None:
+    engine = StandIn(lambda prompt: (-1.0, -2.0), stall_s=STALL_S)
+    ask = engine._ask
+
+    async def compiling(prompt: list[int], answers: Sequence[int]) -> tuple[float, ...]:
+        await asyncio.sleep(3 * STALL_S)
+        return await ask(prompt, answers)
+
+    engine._ask = compiling  # type: ignore[method-assign]
+    asyncio.run(engine.warm_up())
+
+
+def test_a_first_request_without_an_answer_fails_the_start() -> None:
+    engine = StandIn(lambda prompt: None, timeout_s=2 * STALL_S)
+    with pytest.raises(StageFailed, match="first request"):
+        asyncio.run(engine.warm_up())

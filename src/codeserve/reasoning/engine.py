@@ -77,7 +77,15 @@ class Engine:
             self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments()), stat_loggers=loggers)
         except (RuntimeError, ValueError, OSError) as error:
             raise StageFailed(f"the LLM engine did not start ({type(error).__name__})") from error
-        await self.margins([self._probe], self._probe[0], self._probe[0] + 1)
+        await self.warm_up()
+
+    async def warm_up(self) -> None:
+        """The first request compiles what the home folder does not hold yet: no token for long is no stall here."""
+        try:
+            async with asyncio.timeout(self._settings.call_timeout_s):
+                await self._counted(self._probe, self._probe[:2])
+        except TimeoutError:
+            raise StageFailed("the LLM engine did not answer its first request") from None
 
     def _set_environment(self) -> None:
         threads = str(self._settings.threads)
