@@ -20,6 +20,7 @@ from fhir.resources.R4B.coverage import Coverage
 from fhir.resources.R4B.documentreference import DocumentReference
 from fhir.resources.R4B.encounter import Encounter
 from fhir.resources.R4B.patient import Patient
+from fhir.resources.R4B.practitioner import Practitioner
 
 from codeserve.adapters import fhir_read as read
 from codeserve.adapters import fhir_webhooks, fhir_write
@@ -135,6 +136,15 @@ class FhirAdapter:
     async def push_task(self, task: CoderTask) -> None:
         if not await self._find("Task", [task.reference], "look for task"):
             await self._create(fhir_write.task(task, self._options.reference_system, datetime.now(UTC)), "push task")
+
+    async def practitioner_name(self, reference: str) -> tuple[str, str] | None:
+        """Given and family name of a referenced Practitioner; None where it names no person."""
+        found = re.search(r"(?:^|/)Practitioner/([A-Za-z0-9.-]{1,64})", reference)
+        if found is None:
+            return None
+        practitioner = await self._read(Practitioner, found[1], "fetch provider")
+        names = [name for name in practitioner.name or () if name.family]
+        return (" ".join(g for g in names[0].given or () if g), names[0].family or "") if names else None
 
     async def _read(self, model: type[read.Model], resource_id: str, operation: str) -> read.Model:
         def resource(answer: Answer) -> Any:

@@ -57,7 +57,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Ask(Generic[T]):
     """A request. `operation` names it in errors; `writing` says that sending it again may do it again; `read` turns the
-    answer into what the caller wants, and raises Malformed where it cannot."""
+    answer into what the caller wants; it raises Malformed where it cannot, and may refuse by another PlatformError."""
 
     operation: str
     method: str
