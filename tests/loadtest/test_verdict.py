@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from loadtest.scenario import Scenario
 from loadtest.summary import summarise
+from loadtest.table import table
 from loadtest.tally import FAILED, GOOD, OUTCOMES, REFUSED, SLOW, Tally
 from loadtest.verdict import judge
 
@@ -97,3 +98,10 @@ def test_a_percentile_is_one_of_the_values_a_step_up(seconds: list[float], q: fl
     assert found is not None
     assert any(one - 1e-9 <= found <= one + 0.0051 for one in seconds)
     assert sum(one <= found for one in seconds) >= q * len(seconds) - 1e-9
+
+
+def test_the_table_says_which_objective_was_missed_by_how_much() -> None:
+    told = summarise("x", scenario(errors=0.0), tally((GOOD, 1.0), (FAILED, 1.0)).rows, 1.0)
+    told["run"] = {"models": "stub", "when": "2026-11-25T09:00:00+00:00", "load_average": {"before": 1.0, "after": 2.0}}
+    (line,) = table([told]).splitlines()[2:]
+    assert line.startswith("| x, 1, stub | desk | 2 | 1 | 0 | 0 | 1 | 0 | 1.00 / 1.00 | **missed:** errors 0.5 (0) |")
