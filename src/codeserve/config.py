@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from codeserve.access.settings import AccessSettings
 from codeserve.errors import SetupError
 
 DType = Literal["bfloat16", "float16", "float32"]
@@ -238,6 +239,7 @@ class AppSettings(Settings):
 
     model_set: ModelSet = ModelSet()
     gateway: GatewaySettings = GatewaySettings()
+    access: AccessSettings = AccessSettings()
     storage: StorageSettings | None = None
     tracing: TracingSettings = TracingSettings()
     platforms: dict[ModelName, PlatformSettings] = {}

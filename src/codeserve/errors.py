@@ -4,6 +4,7 @@
     ├── BadRequest           400  what came in is not JSON
     ├── InvalidNote          422  understood, but not acceptable; `field` names where
     ├── Unauthorized         401
+    │   └── InvalidToken     401  a token that does not hold
     ├── Forbidden            403
     ├── NotFound             404
     ├── IdempotencyConflict  409
@@ -13,6 +14,7 @@
     ├── CallerLeft           499  the caller hung up; nobody receives it
     ├── NotReady             503  retryable: starting, or stopping
     ├── StageFailed          503  retryable: a model or a stage failed
+    ├── ProviderAway         503  retryable: the identity provider's keys cannot be had
     ├── DeadlineExceeded     504  retryable
     ├── StoredDataBroken     500  what is stored was changed, or cannot be opened
     ├── InvalidTable              an official file cannot be read or taken
@@ -59,7 +61,13 @@ class InvalidNote(CodeserveError):
 
 
 class Unauthorized(CodeserveError):
-    type, title, status = "unauthorized", "A valid API key is needed", 401
+    type, title, status = "unauthorized", "A valid API key or token is needed", 401
+
+
+class InvalidToken(Unauthorized):
+    """`detail` says what is wrong in fixed words, nothing that the token holds."""
+
+    type, title = "invalid-token", "The token does not hold"
 
 
 class Forbidden(CodeserveError):
@@ -96,6 +104,10 @@ class NotReady(CodeserveError):
 
 class StageFailed(CodeserveError):
     type, title, status, retryable = "stage-failed", "A model or stage failed", 503, True
+
+
+class ProviderAway(CodeserveError):
+    type, title, status, retryable = "provider-away", "The identity provider does not answer", 503, True
 
 
 class DeadlineExceeded(CodeserveError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi import APIRouter, Request
 
+from codeserve.access.issuer import Issuer
 from codeserve.access.table import Rule, load_table, make_table
 from codeserve.api.guard import Guarded, principal_of
 from tests.access import walk
@@ -18,9 +21,11 @@ TABLE = load_table()
 RULES = [pytest.param(rule, id=f"{rule.method} {rule.path}") for rule in TABLE.rules.values()]
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Walk:
-    return whole_app(tmp_path_factory.mktemp("walk"), TABLE)
+@pytest.fixture(scope="module", params=["keys", "tokens"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    with ExitStack() as stack:
+        issuer = stack.enter_context(Issuer()) if request.param == "tokens" else None
+        yield whole_app(tmp_path_factory.mktemp("walk"), TABLE, issuer)
 
 
 def test_the_table_has_the_applications_routes_and_no_other(whole: Walk) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from codeserve.access.issuer import Issuer
+from codeserve.access.settings import AccessSettings
 from codeserve.access.table import Rule, Table
 from codeserve.api.auth import add_key
 from tests.api.fakes import make_app
@@ -36,18 +38,16 @@ class Walk:
         return await http.request(rule.method, path, headers=headers, **body)
 
 
-def make_keys(path: Path, table: Table) -> dict[tuple[str, str], str]:
-    return {
-        (role, tenant): add_key(path, f"{role}.{tenant}", (), (role,), tenant)
-        for role in table.roles
-        for tenant in (FIRST, SECOND)
-    }
-
-
-def whole_app(folder: Path, table: Table) -> Walk:
-    """All that is optional is switched on here, with rows of the first practice under `SAMPLES`."""
-    secrets = make_keys(folder / "keys", table)
-    return Walk(make_app(keys_file=folder / "keys", host="0.0.0.0"), table, secrets)
+def whole_app(folder: Path, table: Table, issuer: Issuer | None = None) -> Walk:
+    """All that is optional is switched on here, with rows of the first practice under `SAMPLES`. Everybody has a key,
+    or with an `issuer` a token."""
+    keys, everybody = folder / "keys", [(role, tenant) for role in table.roles for tenant in (FIRST, SECOND)]
+    if issuer is None:
+        secrets = {(role, tenant): add_key(keys, f"{role}.{tenant}", (), (role,), tenant) for role, tenant in everybody}
+        return Walk(make_app(keys_file=keys, host="0.0.0.0"), table, secrets)
+    secrets = {(role, tenant): issuer.token(f"a-{role}", tenant, role, seconds=3600) for role, tenant in everybody}
+    callers = AccessSettings.model_validate({"oidc": issuer.settings})
+    return Walk(make_app(host="0.0.0.0", callers=callers), table, secrets)
 
 
 async def refusals(walk: Walk, http: httpx.AsyncClient, rule: Rule) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from codeserve.access.settings import AccessSettings
 from codeserve.api.app import create_app
 from codeserve.api.convert import to_claim, to_finding, to_gaps, to_response
 from codeserve.api.schemas import CodeInfo, CodeName, ExtractRequest, ExtractResponse, ModelCard, Models
@@ -194,8 +195,8 @@ def answer(request: ExtractRequest) -> ExtractResponse:
     )
 
 
-def make_app(service: FakeService | None = None, **settings: Any) -> Any:
-    return create_app(service or FakeService(), GatewaySettings(**settings))
+def make_app(service: FakeService | None = None, callers: AccessSettings | None = None, **settings: Any) -> Any:
+    return create_app(service or FakeService(), GatewaySettings(**settings), callers=callers)
 
 
 Send = Callable[[httpx.AsyncClient], Any]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeserve.access.table import load_table
-from codeserve.api.auth import ENVIRONMENT, Keys, add_key, create_key, is_loopback, list_keys, parse_keys, revoke
+from codeserve.api.auth import ENVIRONMENT, Keys, add_key, create_key, list_keys, parse_keys, revoke
 from codeserve.errors import SetupError
 
 TABLE = load_table()
@@ -169,14 +169,3 @@ def test_every_key_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_configured_file_must_exist(tmp_path: Path) -> None:
     with pytest.raises(SetupError):
         Keys(tmp_path / "none", {})
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        *(("127.0.0.1", True), ("127.8.0.1", True), ("::1", True), ("localhost", True), ("::ffff:127.0.0.1", True)),
-        *(("0.0.0.0", False), ("::", False), ("::ffff:10.0.0.1", False), ("10.0.0.1", False), ("evil.test", False)),
-    ],
-)
-def test_loopback(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from codeserve import __version__
+from codeserve.access.settings import AccessSettings
 from codeserve.access.table import load_table
 from codeserve.api import logs, openapi, problems
 from codeserve.api.admission import Admission
@@ -37,14 +38,16 @@ def create_app(
     metrics: Metrics | None = None,
     figures: Figures | None = None,
     echo_request_id: bool = True,
+    callers: AccessSettings | None = None,
 ) -> FastAPI:
     """Raises SetupError when the keys cannot be read, when there are none and the host is not loopback, and for a route
     that data/access/routes.tsv does not have.
 
     `figures`: what /metrics answers, if not this replica's alone. `echo_request_id`: see Observer; off under Ray Serve.
+    `callers`: who may call beside the holders of API keys.
     """
     logs.configure()
-    access = Access(Keys(settings.keys_file, os.environ), load_table())
+    access = _access(settings, callers)
     access.require_loopback(settings.host)
     if access.open:
         logger.warning("no API key is configured: every caller on loopback is taken, no other")
@@ -72,6 +75,16 @@ def describe_app() -> FastAPI:
 
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
+
+
+def _access(settings: GatewaySettings, callers: AccessSettings | None) -> Access:
+    table = load_table()
+    tokens = None
+    if callers is not None and callers.oidc is not None:
+        from codeserve.access.tokens import Tokens
+
+        tokens = Tokens(callers.oidc, table)
+    return Access(Keys(settings.keys_file, os.environ), table, tokens)
 
 
 def _own(metrics: Metrics) -> Figures:

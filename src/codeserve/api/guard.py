@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from fastapi.routing import APIRoute
@@ -12,18 +12,22 @@ from starlette.routing import BaseRoute, Route
 
 from codeserve.access.principal import DEFAULT_TENANT, Principal
 from codeserve.access.table import PUBLIC, Rule, Table
-from codeserve.api.auth import ANYONE, Keys, is_loopback
+from codeserve.api.auth import ANYONE, Keys
 from codeserve.errors import SetupError, Unauthorized
+from codeserve.loopback import is_loopback
+
+if TYPE_CHECKING:  # PyJWT is loaded only where tokens are taken
+    from codeserve.access.tokens import Tokens
 
 
 class Access:
-    """Callers by their API keys, and what each route asks of them. With no key configured (`open`) every caller on
-    loopback may do everything."""
+    """Callers by their API keys and tokens, and what each route asks of them. With neither configured (`open`) every
+    caller on loopback may do everything."""
 
-    def __init__(self, keys: Keys, table: Table) -> None:
-        self._keys = keys
+    def __init__(self, keys: Keys, table: Table, tokens: Tokens | None = None) -> None:
+        self._keys, self._tokens = keys, tokens
         self.table = table
-        self.open = keys.open
+        self.open = keys.open and tokens is None
         self._anyone = Principal(
             ANYONE, DEFAULT_TENANT, frozenset(table.roles), frozenset(table.permissions), "open", ANYONE
         )
@@ -37,7 +41,7 @@ class Access:
             )
 
     async def identify(self, authorization: str | None, client: str | None) -> Principal:
-        """Raises Unauthorized."""
+        """Raises Unauthorized and ProviderAway."""
         if self.open:
             if client is None or not is_loopback(client):
                 raise Unauthorized("Without a configured key only callers on loopback are taken")
@@ -45,7 +49,9 @@ class Access:
         scheme, _, secret = (authorization or "").partition(" ")
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
-            raise Unauthorized("The header Authorization: Bearer KEY is missing")
+            raise Unauthorized("The header Authorization: Bearer is missing")
+        if self._tokens is not None and secret.count(".") == 2:
+            return await self._tokens.principal(secret)
         caller = self._keys.find(secret)
         if caller is None:
             raise Unauthorized("This API key is not known")

@@ -29,7 +29,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
     components = document.setdefault("components", {})
     schemas = {**components.get("schemas", {}), **own["$defs"]}
     components["schemas"] = {name: schemas[name] for name in sorted(schemas) if "ValidationError" not in name}
-    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    components["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key, or a token of the identity provider"}
+    }
     # FastAPI describes its own validation errors for routes with parameters; ours are problem documents.
     for route in document["paths"].values():
         for operation in route.values():

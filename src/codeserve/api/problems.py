@@ -11,7 +11,16 @@ from starlette.responses import Response
 
 from codeserve.api.parse import InvalidFields
 from codeserve.api.schemas import FieldError, Problem
-from codeserve.errors import CodeserveError, InvalidNote, NotFound, NotReady, Overloaded, StageFailed, Unauthorized
+from codeserve.errors import (
+    CodeserveError,
+    InvalidNote,
+    InvalidToken,
+    NotFound,
+    NotReady,
+    Overloaded,
+    StageFailed,
+    Unauthorized,
+)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:codeserve:problem:"
@@ -61,7 +70,9 @@ def headers_of(error: BaseException) -> dict[str, str]:
     if isinstance(error, HTTPException):
         return {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     if isinstance(error, Unauthorized):
-        return {"WWW-Authenticate": 'Bearer realm="codeserve"'}
+        # RFC 6750, section 3.1: the error only where a token was sent.
+        wrong = ', error="invalid_token"' if isinstance(error, InvalidToken) else ""
+        return {"WWW-Authenticate": f'Bearer realm="codeserve"{wrong}'}
     if isinstance(error, CodeserveError) and error.status in RETRY_AFTER_S:
         return {"Retry-After": str(error.retry_after or RETRY_AFTER_S[error.status])}
     return {}

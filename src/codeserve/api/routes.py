@@ -38,7 +38,7 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 PROBLEM_TITLES = {
     400: "Not JSON",
-    401: "No valid API key",
+    401: "No valid API key or token",
     403: "The caller lacks the permission",
     404: "Unknown",
     409: "The Idempotency-Key stood for another request",
@@ -47,7 +47,7 @@ PROBLEM_TITLES = {
     422: "A field is not acceptable",
     429: "Too many requests at once, or more than the key may send",
     500: "Internal error",
-    503: "A stage failed or is missing",
+    503: "A stage failed or is missing, or the identity provider does not answer",
     504: "Past the deadline",
 }
 
@@ -122,7 +122,7 @@ async def _answered(
 @router.get(
     "/v1/models",
     response_model=ModelList,
-    responses=_problems(401, 403),
+    responses=_problems(401, 403, 429, 503),
     openapi_extra=KEY,
     summary="The served model sets",
 )
@@ -133,7 +133,7 @@ async def models(request: Request) -> Response:
 @router.get(
     "/v1/codes/{code}",
     response_model=CodeInfo,
-    responses=_problems(401, 403, 404),
+    responses=_problems(401, 403, 404, 429, 503),
     openapi_extra=KEY,
     summary="What a code is",
 )

@@ -123,6 +123,7 @@ class Gateway:
             metrics=self._metrics,
             figures=self._gathered.page,
             echo_request_id=False,
+            callers=self._settings.access,
         )
         return self._app
 
