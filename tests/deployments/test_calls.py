@@ -7,6 +7,8 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from grpc import StatusCode
+from grpc.aio import AioRpcError, Metadata
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayTaskError
 from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 
@@ -42,8 +44,17 @@ class Method:
         return self.responses[-1]
 
 
+def refused(code: StatusCode) -> AioRpcError:
+    return AioRpcError(code, Metadata(), Metadata())
+
+
 UNREACHABLE = ActorUnavailableError("gone", None)
-DEAD = (ActorDiedError(), ReplicaUnavailableError("r1"), asyncio.CancelledError())
+DEAD = (
+    ActorDiedError(),
+    ReplicaUnavailableError("r1"),
+    asyncio.CancelledError(),
+    refused(StatusCode.CANCELLED),
+)
 
 
 def lost(error: BaseException) -> BaseException:
@@ -84,6 +95,9 @@ def test_a_stage_out_of_reach_is_given_up() -> None:
         (StageFailed("the LLM engine failed"), StageFailed),
         (lost(DeadlineExceeded("late")), DeadlineExceeded),
         (lost(ValueError("of the model")), StageFailed),
+        (DeadlineExceeded("late"), DeadlineExceeded),
+        (ValueError("of the model"), StageFailed),
+        (refused(StatusCode.RESOURCE_EXHAUSTED), StageFailed),
         (BackPressureError(9, 8), Overloaded),
     ],
 )

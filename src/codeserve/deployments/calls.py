@@ -1,5 +1,6 @@
 """Remote calls between replicas: cancelled with their caller, made once more when the replica died, and what Ray raises
-becomes an error of ours in this one place.
+becomes an error of ours in this one place. Over gRPC what a replica raises arrives as it is, over Ray's own transport
+within a RayTaskError.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, RayServeException, ReplicaUnavailableError
+from grpc import StatusCode
+from grpc.aio import AioRpcError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
+from ray.serve.exceptions import BackPressureError, ReplicaUnavailableError
 
 from codeserve.errors import CodeserveError, Overloaded, StageFailed
 
@@ -57,7 +60,7 @@ async def call(stage: str, method: Any, *args: Any, retried: Callable[[str], Non
             pause = next(pauses, None)
             if deaths > 1 or pause is None:
                 raise normalise(lost, stage) from None
-        except (RayError, RayServeException, CodeserveError) as error:
+        except Exception as error:
             raise normalise(error, stage) from None
         logger.warning("a replica of %s is lost to a call; the call is made once more", stage)
         retried(stage)
@@ -81,3 +84,7 @@ async def _once(method: Any, args: tuple[Any, ...]) -> Any:
         raise
     except (RayActorError, ReplicaUnavailableError) as error:
         raise ReplicaLost(known=not isinstance(error, ActorUnavailableError)) from None
+    except AioRpcError as error:
+        if error.code() is StatusCode.CANCELLED:  # by the replica, which is being stopped
+            raise ReplicaLost(known=True) from None
+        raise
