@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from ray import serve
@@ -40,6 +43,15 @@ class TimedSearch:
             self._took("retrieve", time.perf_counter() - begun)
 
 
+def within_context(pool: Executor) -> Callable[..., Awaitable[Any]]:
+    """What makes a call in a pool's thread, within the caller's context: its trace goes on there."""
+
+    def run(call: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        return asyncio.get_running_loop().run_in_executor(pool, partial(copy_context().run, call, *args))
+
+    return run
+
+
 @serve.deployment(
     name="Reasoner",
     max_ongoing_requests=128,
@@ -64,7 +76,9 @@ class Reasoner:
             loaded = await asyncio.to_thread(load_reasoner, whole)
             self._figures = ReasonerFigures()
             self._figures.watch(loaded.engine)
-            self._reasoner = loaded.over(TimedSearch(loaded.retriever, self._figures.took))
+            # Beside the loop, which hands out the engine's answers in the tens of milliseconds of a search.
+            aside = within_context(ThreadPoolExecutor(1, "search"))
+            self._reasoner = loaded.over(TimedSearch(loaded.retriever, self._figures.took), aside)
             await self._reasoner.engine.start(self._figures.step, prompt_spans.answered)
 
     async def answer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from typing import Any, Protocol
 
@@ -35,6 +35,13 @@ class Search(Protocol):
     ) -> list[tuple[Candidate, ...]]: ...
 
 
+Found = list[tuple[Candidate, ...]]
+
+
+async def in_this_thread(search: Callable[..., Found], *asked: Any) -> Found:
+    return search(*asked)
+
+
 class Reasoner:
     """Judges `max_candidates` a question out of `limit` that retrieval finds. `gate` as in the settings."""
 
@@ -56,11 +63,12 @@ class Reasoner:
         self._limit = limit
         self._max = max_candidates
         self._gate = gate
+        self._run: Callable[..., Awaitable[Found]] = in_this_thread
 
-    def over(self, retriever: Search) -> Reasoner:
-        """The same over other candidates."""
+    def over(self, retriever: Search, run: Callable[..., Awaitable[Found]] = in_this_thread) -> Reasoner:
+        """The same over other candidates; `run` calls the search with its arguments, elsewhere where that is wanted."""
         other = copy(self)
-        other.retriever = retriever
+        other.retriever, other._run = retriever, run
         return other
 
     async def answer(
@@ -68,7 +76,7 @@ class Reasoner:
     ) -> tuple[Answer, ...]:
         """One answer a question, in their order; without `llm` its first candidate. A question without a candidate is
         answered with none of them. `dense` as in `Retriever.search`."""
-        found = self.retriever.search(questions, self._limit, dense)
+        found = await self._run(self.retriever.search, questions, self._limit, dense)
         asked = [i for i, q in enumerate(questions) if llm and not self._spared(q, found[i])]
         prompts = {i: self._prompter.build(questions[i], found[i][: self._max]) for i in asked}
         flat = [(prompt, prompts[i].answers) for i in asked for prompt in prompts[i].whole()]
