@@ -50,7 +50,7 @@ def test_one_checked_id_however_many_add_it(sent: dict[str, str]) -> None:
         (408, 504, "deadline-exceeded"),
         (503, 503, "stage-failed"),
         (500, 503, "stage-failed"),  # the gateway died; its own 500 is a problem document already
-        (404, 404, "not-found"),
+        (404, 503, "not-ready"),  # no application yet
     ],
 )
 def test_the_proxys_own_errors_become_problems(status: int, shown: int, kind: str) -> None:

@@ -13,14 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeserve.api import observe, problems
 from codeserve.api.descriptors import Reserve, reserve_of_process
-from codeserve.errors import CodeserveError, DeadlineExceeded, NotFound, StageFailed
+from codeserve.errors import CodeserveError, DeadlineExceeded, NotReady, StageFailed
 
 CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 CALLBACK = "codeserve.api.proxy:middlewares"
 # A gateway's own errors are problem documents already: a bare 500 would be the proxy's word for a gateway that died.
 GATEWAY_DIED = 500
+NO_APPLICATION = 404  # ours takes every path, so it has not been built yet
 ERRORS: dict[int, type[CodeserveError]] = {
-    404: NotFound,
+    NO_APPLICATION: NotReady,
     408: DeadlineExceeded,
     GATEWAY_DIED: StageFailed,
     503: StageFailed,
