@@ -4,8 +4,9 @@ PORT ?= 8000
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
+CLIENT_GENERATOR := datamodel-code-generator==0.89.0 ruff==0.17.6
 
-.PHONY: k8s loadtest setup run promtool postgresql test check bench soak faults overload accuracy clean help
+.PHONY: client k8s loadtest setup run promtool postgresql test check bench soak faults overload accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -68,6 +69,12 @@ accuracy: setup  ## Score the gold notes of our own; the report goes to runs/acc
 
 k8s: $(VENV)/.installed  ## Write the overlays' serving.yaml from serve_config*.yaml
 	$(VENV)/bin/python scripts/k8s_serving.py
+
+client: $(VENV)/.installed  ## Write src/codeserve/client/models.py from docs/openapi.json
+	@# The generator and what it needs stay out of the environment that is served from.
+	$(PYTHON) -m venv build/client
+	build/client/bin/python -m pip install --quiet $(CLIENT_GENERATOR)
+	$(VENV)/bin/python scripts/make_client.py build/client/bin/datamodel-codegen
 
 clean:  ## Remove the environment and build leftovers (not the cache folder)
 	rm -rf $(VENV) build *.egg-info src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
