@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,11 @@ def test_the_rule_sees_a_breach(tmp_path: Path) -> None:
     breach = tmp_path / "breach.py"
     breach.write_text("def late():\n    from torch import nn\n    import ray.serve\n")
     assert {name.split(".")[0] for name in imported(breach)} == {"torch", "ray"}
+
+
+@pytest.mark.parametrize("heavy", ["presidio_analyzer", "spacy", "transformers", "torch"])
+def test_what_serves_proxy_loads_is_light(heavy: str) -> None:
+    """Serve kills a proxy that is not there after 15 s; a busy machine needs them for seconds of imports."""
+    asked = f"import sys, codeserve.api.proxy; print({heavy!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=240, check=True)
+    assert done.stdout.strip() == "False"

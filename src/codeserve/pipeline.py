@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from codeserve.codesets import CodeSets
@@ -33,6 +31,7 @@ from codeserve.tagging.assertion import assert_entities
 from codeserve.tagging.entities import Chunk, Entity
 from codeserve.tagging.named import named_problems
 from codeserve.tagging.post import merge
+from codeserve.timings import Timings
 
 Tag = Callable[[str, Sequence[Chunk]], Awaitable[Sequence[Sequence[Entity]]]]
 Reason = Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]
@@ -72,21 +71,6 @@ class Coded:
     em: Em | None
     findings: tuple[Finding, ...]
     route: Route
-
-
-@dataclass(slots=True)
-class Timings:
-    """Seconds by stage, in the order in which the stages ran."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
 
 
 async def code_note(

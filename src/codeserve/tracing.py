@@ -22,7 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from codeserve import __version__
 from codeserve.config import TracingSettings
 from codeserve.errors import CodeserveError
-from codeserve.pipeline import Timings
+from codeserve.timings import Timings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
