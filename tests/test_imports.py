@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "codeserve"
-PURE = ("notes", "tagging", "codesets", "retrieval", "reasoning", "rules", "access")
+PURE = ("notes", "tagging", "codesets", "retrieval", "reasoning", "rules", "access", "rollout")
 SHELL = {Path("tagging/core.py"), Path("reasoning/engine.py")}
 FORBIDDEN = {"ray", "vllm", "torch", "transformers", "fastapi", "starlette", "opentelemetry"}
 

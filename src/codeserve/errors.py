@@ -8,6 +8,7 @@
     ├── Forbidden            403
     ├── NotFound             404
     ├── IdempotencyConflict  409
+    ├── Conflict             409  what is stored is in another state, or somebody else's
     ├── TooLarge             413
     ├── UnsupportedMediaType 415
     ├── Overloaded           429  retryable
@@ -80,6 +81,10 @@ class NotFound(CodeserveError):
 
 class IdempotencyConflict(CodeserveError):
     type, title, status = "idempotency-conflict", "This Idempotency-Key stood for another request", 409
+
+
+class Conflict(CodeserveError):
+    type, title, status = "conflict", "This does not go with the present state", 409
 
 
 class TooLarge(CodeserveError):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import foldnorm
 
-from codeserve.evaluation.calibration import calibration
+from codeserve.evaluation.calibration import Bin, _folded_mean, calibration, debiased_error
 
 DRAWN = st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=5, max_size=60)
 
@@ -48,3 +49,16 @@ def test_the_widest_coverage_of_enough_precision() -> None:
 def test_too_few_are_refused() -> None:
     with pytest.raises(ValueError, match="too few"):
         calibration([0.5], [True])
+
+
+@given(DRAWN)
+def test_the_error_alone_is_the_same(pairs: list[tuple[float, bool]]) -> None:
+    confidences, right = [p for p, _ in pairs], [y for _, y in pairs]
+    assert debiased_error(confidences, right) == calibration(confidences, right).ece
+
+
+@pytest.mark.parametrize(("confidence", "right", "count"), [(0.9, 0.8, 50), (0.5, 0.5, 10), (0.99, 0.2, 5)])
+def test_the_folded_mean_is_the_librarys(confidence: float, right: float, count: int) -> None:
+    error = (right * (1 - right) / count) ** 0.5
+    expected = foldnorm.mean(abs(confidence - right) / error, scale=error)
+    assert _folded_mean(Bin(confidence, right, count)) == pytest.approx(expected, rel=1e-12)

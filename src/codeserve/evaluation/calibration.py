@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, foldnorm
+from scipy.stats import beta
 
 BINS = 5
 PRECISION = 0.95
@@ -48,12 +49,8 @@ def calibration(confidences: Sequence[float], right: Sequence[bool]) -> Calibrat
     """Over suggestions; raises ValueError where there are fewer than bins."""
     if len(confidences) < BINS:
         raise ValueError("too few suggestions to speak of calibration")
-    order = np.argsort(np.array(confidences), kind="stable")
-    p, y = np.array(confidences, dtype=np.float64)[order], np.array(right, dtype=np.float64)[order]
-    bins = tuple(
-        Bin(float(ps.mean()), float(ys.mean()), len(ps))
-        for ps, ys in zip(np.array_split(p, BINS), np.array_split(y, BINS), strict=True)
-    )
+    p, y = _sorted(confidences, right)
+    bins = _bins(p, y)
     curve = tuple(_curve(p, y))
     good = [point for point in curve if point.precision >= PRECISION]
     return Calibration(
@@ -63,6 +60,25 @@ def calibration(confidences: Sequence[float], right: Sequence[bool]) -> Calibrat
         bins=bins,
         curve=curve,
         best=max(good, key=lambda point: point.coverage) if good else None,
+    )
+
+
+def debiased_error(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """`Calibration.ece` alone, quick enough for resampling; raises ValueError where there are fewer than bins."""
+    if len(confidences) < BINS:
+        raise ValueError("too few suggestions to speak of calibration")
+    return _debiased(_bins(*_sorted(confidences, right)))
+
+
+def _sorted(confidences: Sequence[float], right: Sequence[bool]) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(np.array(confidences), kind="stable")
+    return np.array(confidences, dtype=np.float64)[order], np.array(right, dtype=np.float64)[order]
+
+
+def _bins(p: np.ndarray, y: np.ndarray) -> tuple[Bin, ...]:
+    return tuple(
+        Bin(float(ps.mean()), float(ys.mean()), len(ps))
+        for ps, ys in zip(np.array_split(p, BINS), np.array_split(y, BINS), strict=True)
     )
 
 
@@ -76,10 +92,13 @@ def _debiased(bins: Sequence[Bin]) -> float:
 
 
 def _folded_mean(one: Bin) -> float:
-    """Mean of |gap + noise| for normal noise of the bin's standard error."""
+    """Mean of |gap + noise| for normal noise of the bin's standard error: of the folded normal distribution."""
     gap = abs(one.confidence - one.right)
     error = (one.right * (1 - one.right) / one.count) ** 0.5
-    return float(foldnorm.mean(gap / error, scale=error)) if error else gap
+    if not error:
+        return gap
+    ratio = gap / error
+    return error * math.sqrt(2 / math.pi) * math.exp(-ratio * ratio / 2) + gap * math.erf(ratio / math.sqrt(2))
 
 
 def _curve(p: np.ndarray, y: np.ndarray) -> list[Point]:
