@@ -137,6 +137,18 @@ class FhirAdapter:
         if not await self._find("Task", [task.reference], "look for task"):
             await self._create(fhir_write.task(task, self._options.reference_system, datetime.now(UTC)), "push task")
 
+    async def creates(self, kind: str) -> bool:
+        """Whether the server's CapabilityStatement offers to create resources of a kind."""
+        statement = await self._get("read capabilities", "metadata", _object)
+        offered = [
+            interaction.get("code")
+            for rest in statement.get("rest") or ()
+            for resource in rest.get("resource") or ()
+            if resource.get("type") == kind
+            for interaction in resource.get("interaction") or ()
+        ]
+        return "create" in offered
+
     async def practitioner_name(self, reference: str) -> tuple[str, str] | None:
         """Given and family name of a referenced Practitioner; None where it names no person."""
         found = re.search(r"(?:^|/)Practitioner/([A-Za-z0-9.-]{1,64})", reference)

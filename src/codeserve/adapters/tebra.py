@@ -11,7 +11,7 @@ left out. No documented call finds an encounter by a reference of ours, so a los
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 from xml.etree.ElementTree import Element
@@ -47,9 +47,9 @@ class TebraOptions:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    customer_key: str
+    customer_key: str = field(repr=False)
     user: str
-    password: str
+    password: str = field(repr=False)
 
 
 class TebraAdapter(ReadsFhir):

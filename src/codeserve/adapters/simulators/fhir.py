@@ -38,10 +38,12 @@ class FhirSimulator(Simulator):
     def __init__(self, **rest: Any) -> None:
         super().__init__(**rest)
         self.kept: dict[str, dict[str, Resource]] = {kind: {} for kind in KINDS}
+        self.creates = {"Claim", "ChargeItem", "Task"}
         self._numbers: dict[str, int] = {}
 
     def routes(self) -> list[Route]:
         return [
+            Route("/fhir/metadata", self._metadata),
             Route("/fhir/{kind}/{id}", self._read),
             Route("/fhir/{kind}", self._search),
             Route("/fhir/{kind}", self._create, methods=["POST"]),
@@ -108,6 +110,13 @@ class FhirSimulator(Simulator):
         version = int(resource["meta"]["versionId"]) + 1
         resource["meta"] = {"versionId": str(version), "lastUpdated": self.tick().isoformat()}
 
+    async def _metadata(self, request: Request) -> Response:
+        reads = [{"code": "read"}, {"code": "search-type"}]
+        creates = [*reads, {"code": "create"}]
+        resources = [{"type": kind, "interaction": creates if kind in self.creates else reads} for kind in KINDS]
+        statement = {"resourceType": "CapabilityStatement", "rest": [{"mode": "server", "resource": resources}]}
+        return _resource(statement)
+
     async def _read(self, request: Request) -> Response:
         if not self.tokens.good(request.headers):
             return _outcome(401, "login")
@@ -132,6 +141,8 @@ class FhirSimulator(Simulator):
         if not self.tokens.good(request.headers):
             return _outcome(401, "login")
         kind, sent = request.path_params["kind"], orjson.loads(await request.body())
+        if kind not in self.creates:
+            return _outcome(405, "not-supported")
         condition = dict(parse_qsl(request.headers.get("if-none-exist", "")))
         there = [r for r in self.kept[kind].values() if condition and _fits(r, condition)]
         if len(there) > 1:
