@@ -18,6 +18,7 @@
     ├── ProviderAway         503  retryable: the identity provider's keys cannot be had
     ├── DeadlineExceeded     504  retryable
     ├── StoredDataBroken     500  what is stored was changed, or cannot be opened
+    ├── InvalidRecord        500  an audit record lacks a field, or has one too many
     ├── InvalidTable              an official file cannot be read or taken
     └── SetupError           what is installed or configured cannot work; `hint` says what to do
 
@@ -121,6 +122,10 @@ class DeadlineExceeded(CodeserveError):
 
 class StoredDataBroken(CodeserveError):
     type, title = "stored-data-broken", "What is stored cannot be trusted"
+
+
+class InvalidRecord(CodeserveError):
+    type, title = "invalid-record", "An audit record is not acceptable"
 
 
 class SetupError(CodeserveError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.orm import Session
+
+from codeserve.audit.records import Record
+from codeserve.audit.trail import append
 from codeserve.storage.crypto import KeyRing
 from codeserve.storage.sealing import seal, seal_json
 from codeserve.storage.tables import (
-    AuditHead,
-    AuditRow,
     Base,
     Charge,
     Decision,
@@ -69,15 +71,14 @@ def one_of_each(keys: KeyRing, tenant: str = "north") -> list[list[Base]]:
     seal_json(keys, line, "request", {"document_id": "d1"})
     rollout = Rollout(tenant=tenant, specialty="cardiology", mode="shadow", threshold=0.95, families=["E11"])
     rollout.maximum_a_day, rollout.figures = 100, {"match_rate": 0.97}
-    audit = {"seq": 1, "at": AT, "actor": "system", "action": "VIEWED", "versions": "{}", "details": "{}"}
-    record = AuditRow(tenant=tenant, previous="0" * 64, hash="1" * 64, **audit)
-    head = AuditHead(tenant=tenant, count=1, hash="1" * 64, key_id=keys.active, mac="2" * 64)
     mark = Watermark(tenant=tenant, platform="fhir", mark="2026-03-01", updated_at=AT)
-    free: list[Base] = [event, first, job, rollout, record, head, mark, Node(name=f"host-{tenant}", seen_at=AT)]
+    free: list[Base] = [event, first, job, rollout, mark, Node(name=f"host-{tenant}", seen_at=AT)]
     return [free, [amended, made, line], [charge, waiting], [decision, final]]
 
 
-def fill(session: object, keys: KeyRing, tenant: str = "north") -> None:
+def fill(session: Session, keys: KeyRing, tenant: str = "north") -> None:
+    """A row of each table, two documents; ten sealed values and a signed head."""
     for rows in one_of_each(keys, tenant):
-        session.add_all(rows)  # type: ignore[attr-defined]
-        session.flush()  # type: ignore[attr-defined]
+        session.add_all(rows)
+        session.flush()
+    append(session, keys, Record(tenant, "system", "VIEWED", details={"what": "item"}), AT)

@@ -45,8 +45,8 @@ def test_from_nothing_to_a_rotated_key(config: Path, empty_url: str, keys_file: 
     new = run("data-keys", "add", keys_file).stdout.split()[0]
     refused = run("data-keys", "drop", keys_file, old, "-c", config)
     assert isinstance(refused.exception, SetupError)
-    assert "10 stored values" in str(refused.exception)
-    assert f"10 values are now under the key {new}" in run("db", "rotate", "-c", config).stdout
+    assert "11 stored values" in str(refused.exception)
+    assert f"11 values are now under the key {new}" in run("db", "rotate", "-c", config).stdout
     assert run("data-keys", "drop", keys_file, old, "-c", config).exit_code == 0
     assert [line.split()[0] for line in run("data-keys", "list", keys_file).stdout.splitlines()] == [new]
     fresh = Database(empty_url, keyfile.load_ring(keys_file))

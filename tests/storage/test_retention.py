@@ -48,8 +48,8 @@ def test_a_note_is_not_read_after_its_time_and_the_purge_removes_it(database: Da
         session.add(row)
     assert cached_note(database.keys, row, AT + 3 * DAY - timedelta(microseconds=1)) == NOTE
     assert cached_note(database.keys, row, AT + 3 * DAY) is None
-    assert purge(database, NEVER, AT + 3 * DAY - timedelta(microseconds=1)) == {}
-    assert purge(database, NEVER, AT + 3 * DAY) == {"north": {NOTES: 1}}
+    assert purge(database, NEVER, AT + 3 * DAY - timedelta(microseconds=1), "ops") == {}
+    assert purge(database, NEVER, AT + 3 * DAY, "ops") == {"north": {NOTES: 1}}
     with database.read() as session:
         kept = session.scalars(select(Document)).one()
         assert (kept.note, kept.note_sha256) == (None, "0" * 64)
@@ -61,24 +61,24 @@ def test_only_what_is_settled_and_old_goes(database: Database) -> None:
         fill(session, database.keys)
     kept = RetentionSettings(events=30, jobs=30, worklist_items=30, charges=30)
     late = AT + 31 * DAY
-    assert purge(database, kept, late) == {"north": {NOTES: 2}}, "nothing is settled"
+    assert purge(database, kept, late, "ops") == {"north": {NOTES: 2}}, "nothing is settled"
     settle(database)
     with database.read() as session:
         told = due(session, kept, AT + 29 * DAY)
         assert told == {}
         assert set(due(session, kept, late)["north"]) == {"charges", "events", "jobs", "worklist_items"}
     before = rows(database)
-    assert purge(database, kept, late) == {"north": {"charges": 1, "events": 1, "jobs": 1}}
+    assert purge(database, kept, late, "ops") == {"north": {"charges": 1, "events": 1, "jobs": 1}}
     after = rows(database)
     gone = {name for name in before if before[name] != after[name]}
-    assert gone == {"charges", "events", "jobs", "job_lines"}, "decisions keep their item"
+    assert gone == {"charges", "events", "jobs", "job_lines", "audit"}, "decisions keep their item"
 
 
 def test_in_the_end_all_goes_but_the_trail_and_what_steers(database: Database) -> None:
     with database.write() as session:
         fill(session, database.keys)
     settle(database)
-    removed = purge(database, RetentionSettings(), AT + 2191 * DAY)
+    removed = purge(database, RetentionSettings(), AT + 2191 * DAY, "ops")
     assert removed == {"north": {NOTES: 2, **{rule.name: 1 for rule in RULES}, "documents": 2}}
     left = {name for name, number in rows(database).items() if number}
     assert left == {"audit", "audit_heads", "nodes", "rollout", "watermarks"}
@@ -92,7 +92,7 @@ def test_a_failed_event_and_an_open_item_stay_for_ever(database: Database) -> No
         for rows_ in ([first, dead], [made], [item(made)]):
             session.add_all(rows_)
             session.flush()
-    purge(database, RetentionSettings(), AT + 9999 * DAY)
+    purge(database, RetentionSettings(), AT + 9999 * DAY, "ops")
     left = rows(database)
     assert [left[name] for name in ("events", "documents", "suggestions", "worklist_items")] == [1, 1, 1, 1]
 
@@ -108,7 +108,7 @@ def test_batches_and_tenants_are_counted(database: Database, monkeypatch: pytest
         session.add_all(jobs)
         session.flush()
         session.add_all(JobLine(tenant=job.tenant, job_id=job.id, line=n) for job in jobs for n in range(2))
-    assert purge(database, RetentionSettings(), AT + 40 * DAY) == {"north": {"jobs": 4}, "south": {"jobs": 4}}
+    assert purge(database, RetentionSettings(), AT + 40 * DAY, "ops") == {"north": {"jobs": 4}, "south": {"jobs": 4}}
     assert rows(database)["job_lines"] == 0
     with database.read() as session:
         assert session.scalars(select(Suggestion)).all() == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +49,14 @@ def current(config: Path) -> Iterator[tuple[Database, StorageSettings]]:
     with opened(settings) as database:
         migrate.require_current(database.engine)
         yield database, settings
+
+
+def local_actor() -> str:
+    """Who sits at the machine, for the audit trail."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user that has no name
+        return f"cli:{os.getuid()}"
 
 
 def upgrade(config: Path, console: Console) -> None:
@@ -104,7 +114,7 @@ def purge(config: Path, yes: bool, console: Console) -> None:
     with current(config) as (database, settings):
         at = now()
         if yes:
-            amounts = retention.purge(database, settings.retention, at)
+            amounts = retention.purge(database, settings.retention, at, local_actor())
         else:
             with database.read() as session:
                 amounts = retention.due(session, settings.retention, at)
@@ -122,7 +132,7 @@ def rotate(config: Path, console: Console) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as bar:
             task = bar.add_task("values", total=rotation.waiting(database))
-            number = rotation.rotate(database, lambda more: bar.advance(task, more))
+            number = rotation.rotate(database, local_actor(), lambda more: bar.advance(task, more))
         console.print(f"{number:,} values are now under the key {database.keys.active}", highlight=False)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from codeserve.audit.records import Record
+from codeserve.audit.trail import append
 from codeserve.config import RetentionSettings
 from codeserve.storage.crypto import KeyRing
 from codeserve.storage.engine import Database
@@ -75,33 +77,40 @@ def due(session: Session, kept: RetentionSettings, at: datetime) -> Amounts:
     return found
 
 
-def purge(database: Database, kept: RetentionSettings, at: datetime) -> Amounts:
-    """Remove it, in transactions of BATCH rows; what was removed."""
+def purge(database: Database, kept: RetentionSettings, at: datetime, actor: str) -> Amounts:
+    """Remove it, in transactions of BATCH rows, each with its record in the trail; what was removed."""
     removed: Amounts = {}
+
+    def record(session: Session, what: str, gone: Iterable[str]) -> int:
+        amounts = Counter(gone)
+        for tenant, number in sorted(amounts.items()):
+            removed.setdefault(tenant, Counter())[what] += number
+            append(session, database.keys, Record(tenant, actor, "PURGED", details={"amounts": {what: number}}))
+        return amounts.total()
+
     with database.write() as session:
-        for tenant, number in session.execute(_by_tenant(Document.__table__.c.tenant, _expired_note(at))):
-            removed.setdefault(tenant, Counter())[NOTES] = number
-        session.execute(update(Document).where(_expired_note(at)).values(note=None))
+        empty = update(Document).where(_expired_note(at)).values(note=None).returning(Document.tenant)
+        record(session, NOTES, session.scalars(empty).all())
     for rule, before in _rules(kept, at):
         free = and_(rule.old(before), *(~exists().where(link) for link in _links(rule)))
-        while gone := _remove(database, rule, free):
-            for tenant, number in gone.items():
-                removed.setdefault(tenant, Counter())[rule.name] += number
+        number = BATCH
+        while number:
+            with database.write() as session:
+                number = record(session, rule.name, _remove(session, rule, free))
     return removed
 
 
-def _remove(database: Database, rule: Rule, condition: ColumnElement[bool]) -> Counter[str]:
-    """One batch; how many rows of each tenant."""
+def _remove(session: Session, rule: Rule, condition: ColumnElement[bool]) -> list[str]:
+    """One batch; the tenant of each row."""
     table = rule.table
-    with database.write() as session:
-        ids = [tuple(row) for row in session.execute(select(table.c.tenant, table.c.id).where(condition).limit(BATCH))]
-        if not ids:
-            return Counter()
-        if rule.part is not None:
-            part = Base.metadata.tables[rule.part[0]]
-            session.execute(delete(part).where(tuple_(part.c.tenant, part.c[rule.part[1]]).in_(ids)))
-        session.execute(delete(table).where(tuple_(table.c.tenant, table.c.id).in_(ids)))
-    return Counter(tenant for tenant, _ in ids)
+    ids = [tuple(row) for row in session.execute(select(table.c.tenant, table.c.id).where(condition).limit(BATCH))]
+    if not ids:
+        return []
+    if rule.part is not None:
+        part = Base.metadata.tables[rule.part[0]]
+        session.execute(delete(part).where(tuple_(part.c.tenant, part.c[rule.part[1]]).in_(ids)))
+    session.execute(delete(table).where(tuple_(table.c.tenant, table.c.id).in_(ids)))
+    return [tenant for tenant, _ in ids]
 
 
 def _by_tenant(tenant: ColumnElement[str], condition: ColumnElement[bool]) -> Select[tuple[str, int]]:
