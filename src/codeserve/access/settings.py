@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from codeserve.access.table import load_table
 from codeserve.loopback import is_loopback
 
 # Signatures with a public key only: none, and a secret that both sides know, are no choice (RFC 8725, section 3.1).
@@ -38,13 +39,15 @@ class OidcSettings(Settings):
     timeout_s: float = Field(5.0, gt=0, le=30)
 
     @model_validator(mode="after")
-    def _keys_come_safely(self) -> OidcSettings:
+    def _can_work(self) -> OidcSettings:
         url = urlsplit(self.jwks_url)
         local = url.scheme == "http" and is_loopback(url.hostname or "")
         if not url.hostname or (url.scheme != "https" and not local):
             raise ValueError("jwks_url must be https; http only on loopback")
         if self.stale_s < self.keep_s:
             raise ValueError("stale_s must be at least keep_s")
+        if set(self.roles.values()) - load_table().roles.keys():
+            raise ValueError(f"roles lead to some of {', '.join(load_table().roles)}")
         return self
 
 

@@ -12,7 +12,7 @@ from codeserve.access.keyset import KeySet
 from codeserve.access.principal import TENANT, Principal, token_id
 from codeserve.access.settings import OidcSettings
 from codeserve.access.table import Table
-from codeserve.errors import InvalidToken, SetupError
+from codeserve.errors import InvalidToken
 
 MAX_CHARS = 16 * 1024
 MAX_SUBJECT = 255  # OpenID Connect Core 1.0, section 2
@@ -28,11 +28,9 @@ OTHER = "The token is not acceptable"
 
 
 class Tokens:
-    """Raises SetupError where the settings name a role that the table does not have."""
+    """Tells who a token's bearer is."""
 
     def __init__(self, settings: OidcSettings, table: Table, keys: KeySet | None = None) -> None:
-        if unknown := set(settings.roles.values()) - table.roles.keys():
-            raise SetupError(f"access.oidc.roles names unknown roles: {', '.join(sorted(unknown))}")
         self._settings, self._table = settings, table
         self._keys = keys or KeySet(settings)
 
