@@ -14,7 +14,7 @@ import pytest
 from codeserve.adapters.base import Adapter
 from codeserve.adapters.drchrono import opened
 from codeserve.adapters.drchrono_note import text_of_note
-from codeserve.adapters.errors import NotThere, TryLater
+from codeserve.adapters.errors import Malformed, NotThere, TryLater
 from codeserve.adapters.http import Sleep
 from codeserve.adapters.opening import Opening
 from codeserve.adapters.retries import Patience
@@ -63,6 +63,14 @@ class TestDrChrono(AdapterContract):
         document_id = simulator.sign(NOTE)
         simulator.notes[0]["archived"] = True
         with pytest.raises(NotThere):
+            self.fetch(simulator, document_id)
+
+    @pytest.mark.parametrize("sections", ["text", [{"values": 7}], [{"values": [3]}], {"a": 1}])
+    def test_a_note_of_another_shape_is_malformed(self, simulator: Simulator, sections: Any) -> None:
+        assert isinstance(simulator, DrChronoSimulator)
+        document_id = simulator.sign(NOTE)
+        simulator.notes[0]["clinical_note_sections"] = sections
+        with pytest.raises(Malformed):
             self.fetch(simulator, document_id)
 
     def test_what_a_person_entered_stays(self, simulator: Simulator) -> None:

@@ -9,7 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from codeserve.adapters import fhir_webhooks
 from codeserve.adapters.base import Adapter
 from codeserve.adapters.errors import CannotTell, Malformed
 from codeserve.adapters.fhir import FhirAdapter, FhirOptions
@@ -19,7 +22,24 @@ from codeserve.adapters.retries import Patience
 from codeserve.adapters.simulators.base import Simulator
 from codeserve.adapters.simulators.fhir import FhirSimulator
 from codeserve.adapters.simulators.tokens import credentials
+from codeserve.errors import CodeserveError
 from tests.adapters.contract import NOTE, REFERENCE, TEXT, AdapterContract
+
+JSON = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5)
+NAMES = st.sampled_from(
+    [
+        "resource",
+        "resourceType",
+        "parameter",
+        "name",
+        "part",
+        "valueString",
+        "type",
+        "subscription",
+        "reference",
+        "focus",
+    ]
+) | st.text(max_size=5)
 
 
 class TestFhir(AdapterContract):
@@ -164,6 +184,20 @@ class TestFhir(AdapterContract):
         with pytest.raises(Malformed):
             self.use(simulator, led_away)
 
+    @given(st.recursive(JSON, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=20))
+    @settings(suppress_health_check=[HealthCheck.differing_executors], deadline=None)
+    def test_a_notification_of_any_shape_is_an_error_of_ours(self, inside: Any) -> None:
+        bundle = {"resourceType": "Bundle", "entry": inside}
+        for body in (bundle, {"resourceType": "DocumentReference", "meta": inside}):
+            assert status_of(orjson.dumps(body)) in (202, 400, 401)
+
+    def test_a_search_of_any_shape_is_malformed(self, simulator: Simulator) -> None:
+        assert isinstance(simulator, FhirSimulator)
+        document_id = simulator.sign(NOTE)
+        self.document(simulator, document_id)["id"] = None
+        with pytest.raises(Malformed):
+            self.use(simulator, _changes)
+
     def test_a_handshake_is_no_event(self, simulator: Simulator) -> None:
         assert self.verified(simulator, {"name": "type", "valueCode": "handshake"}) == ()
 
@@ -201,6 +235,15 @@ class TestFhir(AdapterContract):
             return adapter.verify_webhook(headers, orjson.dumps(body), datetime.now(UTC))
 
         return self.use(simulator, verify)
+
+
+def status_of(body: bytes) -> int:
+    try:
+        told = fhir_webhooks.verified({"authorization": "Bearer s"}, body, datetime.now(UTC), "s")
+    except CodeserveError as error:
+        return error.status
+    assert all(event.event_id for event in told)
+    return 202
 
 
 async def _changes(adapter: Adapter) -> list[Any]:

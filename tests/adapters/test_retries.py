@@ -75,6 +75,8 @@ def test_a_pause_is_bounded_and_keeps_what_was_asked(tries: int, asked: float | 
         ("Mon, 02 Mar 2026 07:00:00 GMT", 0),
         ("soon", None),
         ("-1", None),
+        ("²", None),
+        ("9" * 400, None),
         ("", None),
         (None, None),
     ],

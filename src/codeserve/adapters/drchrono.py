@@ -33,6 +33,7 @@ from codeserve.adapters.http import segment, together
 from codeserve.adapters.oauth import OAuth, OAuthClient
 from codeserve.adapters.opening import Opening
 from codeserve.adapters.rest import Object, Rest, a_date, a_text, an_object, nothing, required
+from codeserve.adapters.shapes import any_shape
 from codeserve.adapters.webhooks import check_secret, header, read_json, sign
 from codeserve.errors import BadRequest, NotFound
 
@@ -93,6 +94,7 @@ class DrChronoAdapter:
             raise NotFound("There is nothing to verify")
         return {"secret_token": sign(self._secret, query["msg"].encode())}
 
+    @any_shape
     async def fetch(self, document_id: str) -> SourceDocument:
         appointment = await self._rest.get("fetch visit", f"api/appointments/{segment(document_id)}")
         patient_id, status = required(appointment, "patient"), appointment.get("clinical_note") or {}
@@ -123,13 +125,14 @@ class DrChronoAdapter:
         async for note in self._rest.pages("list notes", "api/clinical_notes", params):
             visit = required(note, "appointment")
             appointment = await self._rest.get("fetch visit", f"api/appointments/{segment(visit)}")
-            status = appointment.get("clinical_note") or {}
-            if status.get("locked") is True:
+            status = appointment.get("clinical_note")
+            if isinstance(status, dict) and status.get("locked") is True:
                 updated = required(status, "updated_at")
                 found[visit] = SourceRef(visit, updated, updated)
         for ref in sorted(found.values(), key=lambda r: r.mark):
             yield ref
 
+    @any_shape
     async def find_draft(self, draft: DraftCharge) -> DraftRef | None:
         """Our reference stands in a billing note of the appointment, which is written when all lines are there."""
         visit = _visit(draft)
@@ -138,6 +141,7 @@ class DrChronoAdapter:
                 return DraftRef(visit, draft.reference)
         return None
 
+    @any_shape
     async def post_draft(self, draft: DraftCharge) -> DraftRef:
         """Diagnoses into the appointment, the lines that it lacks, then the billing note: each may be done twice."""
         visit = _visit(draft)
@@ -155,6 +159,7 @@ class DrChronoAdapter:
             await self._rest.write("post billing note", "POST", "api/claim_billing_notes", body, an_object)
         return DraftRef(visit, draft.reference)
 
+    @any_shape
     async def push_task(self, task: CoderTask) -> None:
         options = self._options
         if not self.capabilities.tasks:

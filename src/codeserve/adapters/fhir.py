@@ -34,9 +34,11 @@ from codeserve.adapters.base import (
     WebhookEvent,
 )
 from codeserve.adapters.errors import CannotTell, Malformed
+from codeserve.adapters.fhir_answers import a_bundle, an_object, the_made_id
 from codeserve.adapters.http import Answer, Ask, Auth, Wire, segment, together
 from codeserve.adapters.oauth import OAuth, OAuthClient
 from codeserve.adapters.opening import Opening
+from codeserve.adapters.shapes import any_shape
 from codeserve.errors import NotFound
 
 JSON = "application/fhir+json"
@@ -80,6 +82,7 @@ class FhirAdapter:
         await self._auth.close()
         await self._wire.close()
 
+    @any_shape
     async def fetch(self, document_id: str) -> SourceDocument:
         document = await self._read(DocumentReference, document_id, "fetch note")
         patient_id = _id_of(document.subject, "Patient")
@@ -108,17 +111,20 @@ class FhirAdapter:
         if mark:
             params["_lastUpdated"] = f"ge{mark}"
         async for resource in self._search("DocumentReference", params, "list notes"):
-            updated = (resource.get("meta") or {}).get("lastUpdated")
-            if not isinstance(resource.get("id"), str) or not isinstance(updated, str):
+            meta = resource.get("meta")
+            told = meta if isinstance(meta, dict) else {}
+            if not isinstance(resource.get("id"), str) or not isinstance(told.get("lastUpdated"), str):
                 raise Malformed("fhir: a document of a search has no id or no time")
-            yield SourceRef(resource["id"], str(resource["meta"].get("versionId") or ""), updated)
+            yield SourceRef(resource["id"], str(told.get("versionId") or ""), told["lastUpdated"])
 
+    @any_shape
     async def find_draft(self, draft: DraftCharge) -> DraftRef | None:
         found = await self._find("Claim", [draft.reference], "look for draft")
         if len(found) > 1:
             raise CannotTell("fhir: several claims carry the reference")
         return DraftRef(found[0]["id"], draft.reference) if found else None
 
+    @any_shape
     async def post_draft(self, draft: DraftCharge) -> DraftRef:
         """ChargeItems first and the Claim last: where the Claim is, all of it is."""
         system, now = self._options.reference_system, datetime.now(UTC)
@@ -133,13 +139,15 @@ class FhirAdapter:
         made = fhir_write.claim(draft, system, coverage.id if coverage else None, now)
         return DraftRef(await self._create(made, "post draft"), draft.reference)
 
+    @any_shape
     async def push_task(self, task: CoderTask) -> None:
         if not await self._find("Task", [task.reference], "look for task"):
             await self._create(fhir_write.task(task, self._options.reference_system, datetime.now(UTC)), "push task")
 
+    @any_shape
     async def creates(self, kind: str) -> bool:
         """Whether the server's CapabilityStatement offers to create resources of a kind."""
-        statement = await self._get("read capabilities", "metadata", _object)
+        statement = await self._get("read capabilities", "metadata", an_object)
         offered = [
             interaction.get("code")
             for rest in statement.get("rest") or ()
@@ -160,7 +168,7 @@ class FhirAdapter:
 
     async def _read(self, model: type[read.Model], resource_id: str, operation: str) -> read.Model:
         def resource(answer: Answer) -> Any:
-            found = _object(answer)
+            found = an_object(answer)
             if found.get("resourceType") != model.__name__:
                 raise Malformed("fhir: another resource than was asked for")
             return found
@@ -202,7 +210,7 @@ class FhirAdapter:
         """Of the Binary resource as such, which every server has; its data is base64."""
 
         def data(answer: Answer) -> bytes:
-            found = _object(answer)
+            found = an_object(answer)
             if not isinstance(found.get("data"), str):
                 raise Malformed("fhir: a Binary without data")
             return read.from_base64(found["data"])
@@ -214,7 +222,7 @@ class FhirAdapter:
         """Resources of all pages. The pages are followed as the server links them, never made up."""
         url, seen = kind, set[str]()
         for _ in range(MOST_PAGES):
-            bundle = await self._get(operation, url, _bundle, params if url == kind else None)
+            bundle = await self._get(operation, url, a_bundle, params if url == kind else None)
             for resource in bundle["resources"]:
                 if resource.get("resourceType") == kind:
                     yield resource
@@ -241,39 +249,8 @@ class FhirAdapter:
             "If-None-Exist": f"identifier={quote(own['system'], safe=':/')}|{quote(own['value'], safe='')}",
         }
         body = orjson.dumps(resource)
-        ask = Ask(operation, "POST", kind, lambda a: _made(a, kind), headers=headers, body=body, writing=True)
+        ask = Ask(operation, "POST", kind, lambda a: the_made_id(a, kind), headers=headers, body=body, writing=True)
         return await self._wire.send(ask, self._auth)
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    found = answer.json()
-    if not isinstance(found, dict):
-        raise Malformed("fhir: not a resource")
-    return found
-
-
-def _bundle(answer: Answer) -> dict[str, Any]:
-    """The resources and the next page of a searchset. Only its frame is read strictly: one odd resource must not hide
-    the others of its page."""
-    found = _object(answer)
-    if found.get("resourceType") != "Bundle":
-        raise Malformed("fhir: not a Bundle")
-    resources = [entry.get("resource") for entry in found.get("entry") or () if isinstance(entry, dict)]
-    links = [link for link in found.get("link") or () if isinstance(link, dict) and link.get("relation") == "next"]
-    following = links[0].get("url") if links else None
-    return {"resources": [r for r in resources if isinstance(r, dict)], "next": following}
-
-
-def _made(answer: Answer, kind: str) -> str:
-    """The id of what was created: from the body, or else from Location."""
-    if answer.body:
-        found = _object(answer)
-        if found.get("resourceType") == kind and isinstance(found.get("id"), str):
-            return str(found["id"])
-    place = re.search(rf"{kind}/([A-Za-z0-9.-]{{1,64}})", answer.headers.get("location", ""))
-    if place is None:
-        raise Malformed("fhir: it does not say what it created")
-    return place[1]
 
 
 def _version(meta: Any) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from codeserve.adapters.base import WebhookEvent
+from codeserve.adapters.shapes import SHAPE_ERRORS
 from codeserve.adapters.webhooks import check_age, check_secret, header, read_json
 from codeserve.errors import BadRequest
 
@@ -20,10 +21,13 @@ from codeserve.errors import BadRequest
 def verified(headers: Mapping[str, str], body: bytes, now: datetime, secret: str) -> tuple[WebhookEvent, ...]:
     check_secret(header(headers, "Authorization"), f"Bearer {secret}" if secret else "")
     sent = read_json(body)
-    if sent.get("resourceType") == "Bundle":
-        return _of_bundle(sent, now)
-    if sent.get("resourceType") == "DocumentReference":
-        return (_of_document(sent),)
+    try:
+        if sent.get("resourceType") == "Bundle":
+            return _of_bundle(sent, now)
+        if sent.get("resourceType") == "DocumentReference":
+            return (_of_document(sent),)
+    except SHAPE_ERRORS:
+        pass
     raise BadRequest("The delivery is neither a notification Bundle nor a DocumentReference")
 
 

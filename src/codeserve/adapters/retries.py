@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -53,11 +54,11 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Seconds of a Retry-After header, which is a number or a date (RFC 9110 10.2.3); None where it is neither."""
     if not value:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", value):
         return float(value)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())

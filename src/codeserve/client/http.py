@@ -140,7 +140,7 @@ def _refused(response: httpx.Response) -> GatewayError:
     """From the problem document; from the status alone where something between answered without one."""
     status = response.status_code
     after = response.headers.get("Retry-After", "")
-    retry_after = float(after) if after.isdigit() else None
+    retry_after = float(after) if after.isascii() and after.isdecimal() else None
     try:
         problem: Problem | None = Problem.model_validate_json(response.content)
     except ValidationError:
