@@ -56,8 +56,8 @@ def _signing_key(jwk: Mapping[str, Any], allowed: Sequence[str]) -> SigningKey |
         return None
     if read.Algorithm.check_key_length(read.key):
         return None
-    families = () if "alg" in jwk else FAMILIES.get(jwk["kty"], ())
-    algorithms = tuple(a for a in allowed if a == read.algorithm_name or a.startswith(families or "-"))
+    families: tuple[str, ...] = () if "alg" in jwk else FAMILIES.get(jwk["kty"], ())
+    algorithms = tuple(a for a in allowed if a == read.algorithm_name or a.startswith(families))
     return SigningKey(read.key, algorithms) if algorithms else None
 
 
