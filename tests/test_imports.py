@@ -12,6 +12,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "codeserve"
 PURE = ("notes", "tagging", "codesets", "retrieval", "reasoning", "rules", "access", "rollout")
 SHELL = {Path("tagging/core.py"), Path("reasoning/engine.py")}
+PURE_MODULES = ("pipeline.py", "errors.py", "config.py")
+PURE_STORAGE = ("audit/chain.py", "audit/faults.py", "audit/records.py", "audit/suggested.py", "audit/comparison.py")
 FORBIDDEN = {"ray", "vllm", "torch", "transformers", "fastapi", "starlette", "opentelemetry"}
 
 
@@ -38,6 +40,13 @@ def test_pure_module_imports_no_shell(module: Path) -> None:
     assert not {name.split(".")[0] for name in names} & FORBIDDEN
     outer = {name for name in names if name.startswith(("codeserve.deployments", "codeserve.api", "codeserve.cli"))}
     assert not outer
+
+
+@pytest.mark.parametrize("name", [*PURE_STORAGE, "storage/crypto.py", "storage/ids.py"])
+def test_the_pure_part_of_storage_and_audit_knows_no_database(name: str) -> None:
+    names = imported(SOURCE / name)
+    assert not {one.split(".")[0] for one in names} & (FORBIDDEN | {"sqlalchemy", "alembic"})
+    assert not {one for one in names if one.startswith("codeserve.storage")}
 
 
 def test_the_rule_sees_a_breach(tmp_path: Path) -> None:

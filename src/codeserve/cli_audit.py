@@ -60,3 +60,23 @@ def export(
 
     chosen = Filter(encounter, actor, commands.in_utc(start), commands.in_utc(end))
     commands.export_to(config, tenant, target, form.value, chosen, console)
+
+
+@audit_app.command()
+def replay(
+    suggestion: Annotated[str, typer.Argument(help="The suggestion's id, as the trail names it.")],
+    url: Annotated[str, typer.Option(help="The gateway that codes the note again.")] = "http://127.0.0.1:8000",
+    tenant: Annotated[str, typer.Option(help="The practice.")] = "default",
+    key: Annotated[str, typer.Option(envvar="CODESERVE_API_KEY", help="API key for the gateway.")] = "",
+    note: Annotated[Path | None, typer.Option(help="The note's text, where it is not kept any more.")] = None,
+    config: Config = DEFAULT,
+) -> None:
+    """Code a note as it was coded then: the same answer, or which versions differ and what became of it. Exits with 1
+    where the same versions gave another answer.
+
+    Examples: `codeserve audit replay 01939d2e-…`, `codeserve audit replay 01939d2e-… --note note.txt --tenant north`
+    """
+    from codeserve.audit import commands
+
+    if not commands.replay(config, tenant, suggestion, url, key, note, console):
+        raise typer.Exit(1)

@@ -77,8 +77,11 @@ def load_knowledge(settings: AppSettings) -> Knowledge:
     )
 
 
+RULE_TABLES = frozenset({"assertion", "payer_rules", "procedures", "retrieval", "rules"})
+
+
 def versions(model_set: ModelSet, codesets: CodeSets) -> dict[str, str]:
-    """The version of every model, table and lexicon that takes part in an answer."""
+    """The version of every model, table and lexicon, and of the rules, that takes part in an answer."""
     at = ready(home())
     named = {"tagger": (model_set.tagger.model, at.tagger), "reasoner": (model_set.reasoner.model, at.reasoner)}
     models = {part: folder.name if model == EMBEDDED else model for part, (model, folder) in named.items()}
@@ -87,6 +90,7 @@ def versions(model_set: ModelSet, codesets: CodeSets) -> dict[str, str]:
         **models,
         "index": at.index_version,
         "lexicon": lexicon_version(),
+        "rules": rules_version(),
         **codesets.versions,
     }
 
@@ -96,6 +100,17 @@ def lexicon_version() -> str:
 
     imported = home() / alphabetical_index.FOLDER
     return digest([DATA / "lexicon", *([imported] if imported.is_dir() else ())])
+
+
+def rules_version() -> str:
+    """Of what reads a note and decides by rules: code, tables but for the lexicon, fitted confidences."""
+    from codeserve.artifacts import DATA, digest
+
+    package = DATA.parent
+    code = [package / name for name in ("notes", "tagging", "rules", "retrieval", "reasoning", "pipeline.py")]
+    tables = [path for path in sorted(DATA.iterdir()) if path.is_file() or path.name in RULE_TABLES]
+    fitted = sorted((DATA / "models").glob("*.json"))
+    return digest([*code, *tables, *fitted, package / "prompts"])
 
 
 class CodingService:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from codeserve.artifacts import write_whole
 from codeserve.audit import verify as checking
 from codeserve.audit.export import Filter, Format, export
+from codeserve.audit.replay import replay as again
+from codeserve.client import Client, GatewayError
+from codeserve.client.models import ExtractRequest
+from codeserve.errors import InvalidNote, StageFailed
 from codeserve.storage.commands import current, local_actor
 from codeserve.storage.tables import now
 
@@ -54,3 +60,31 @@ def export_to(config: Path, tenant: str, target: Path, form: Format, chosen: Fil
 def in_utc(moment: datetime | None) -> datetime | None:
     """Dates of the command line are of UTC."""
     return moment.replace(tzinfo=UTC) if moment else None
+
+
+def _read(note: Path) -> str:
+    """With the ends of its lines as they are: its hash depends on them."""
+    try:
+        return note.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidNote(f"{note} cannot be read ({type(error).__name__})") from None
+
+
+def replay(config: Path, tenant: str, suggestion: str, url: str, key: str, note: Path | None, console: Console) -> bool:
+    """Print what differs; whether the answer is the same or its difference explained. Raises StageFailed."""
+    text = _read(note) if note else None
+
+    async def code(request: dict[str, Any]) -> dict[str, Any]:
+        async with Client(url, key) as client:
+            answer = await client.extract_codes(ExtractRequest.model_validate(request), priority="batch")
+        return answer.model_dump(mode="json")
+
+    with current(config) as (database, _):
+        try:
+            found = asyncio.run(again(database, tenant, suggestion, code, local_actor(), text))
+        except GatewayError as error:
+            raise StageFailed(f"the gateway did not code the note: {error}") from None
+    console.print(f"[bold]{found.verdict}[/]")
+    for line in found.told:
+        console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
+    return found.verdict != "unexplained"
