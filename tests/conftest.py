@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 
 from codeserve.codesets import CodeSets, store
+from tests.collector import Collector
 from tests.databases import database, database_url, empty_url, keys_file, migrated, postgresql, sqlite, template  # noqa: F401
 
 # No test measures time; CI draws the same examples in every run, a developer's machine new ones.
@@ -41,9 +42,12 @@ def codesets(tmp_path_factory: pytest.TempPathFactory) -> CodeSets:
 
 @dataclass(frozen=True)
 class Service:
+    """`collector` has the traces of the session's service."""
+
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    collector: Collector | None = None
 
     def post(self, body: dict[str, Any], path: str = "/v1/extract-codes", **headers: str) -> httpx.Response:
         return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=300, trust_env=False)
@@ -82,10 +86,14 @@ def stop_service(service: Service) -> int:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    running = start_service(tmp_path_factory.mktemp("service") / "log")
+    collector = Collector()
+    log = tmp_path_factory.mktemp("service") / "log"
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address, "NO_PROXY": "127.0.0.1"}
+    running = replace(start_service(log, **traced), collector=collector)
     yield running
     if running.process.poll() is None:
         stop_service(running)
+    collector.close()
 
 
 @pytest.fixture(scope="session")
