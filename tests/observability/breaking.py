@@ -24,9 +24,9 @@ from codeserve.deployments.gathering import Gathered
 from codeserve.deployments.reasoner import Reasoner, TimedSearch
 from codeserve.figures.families import Report
 from codeserve.figures.reasoner import ReasonerFigures
-from codeserve.timings import Timings
 from codeserve.reasoning.questions import Candidate, Question, System
 from codeserve.reasoning.reasoner import Reasoner as Reasoning
+from codeserve.timings import Timings
 
 
 class Broken:
