@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from codeserve.adapters import fhir_webhooks
 from codeserve.adapters.base import Adapter
 from codeserve.adapters.errors import CannotTell, Malformed
-from codeserve.adapters.fhir import FhirAdapter, FhirOptions
+from codeserve.adapters.fhir import FhirAdapter, FhirOptions, opened
 from codeserve.adapters.http import Sleep, Wire
 from codeserve.adapters.oauth import OAuth, OAuthClient
+from codeserve.adapters.opening import Opening
 from codeserve.adapters.retries import Patience
 from codeserve.adapters.simulators.base import Simulator
 from codeserve.adapters.simulators.fhir import FhirSimulator
 from codeserve.adapters.simulators.tokens import credentials
-from codeserve.errors import CodeserveError
+from codeserve.errors import CodeserveError, SetupError
 from tests.adapters.contract import NOTE, REFERENCE, TEXT, AdapterContract
 
 JSON = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5)
@@ -66,6 +67,22 @@ class TestFhir(AdapterContract):
         told = self.fetch(simulator, simulator.sign(NOTE)).encounter
         assert (told.setting, told.note_type, told.payer) == ("office", "progress", "Medicare")
         assert told.provider_id == "Practitioner/practitioner-1"
+
+    @pytest.mark.parametrize(
+        ("zone", "day"), [("", date(2026, 3, 3)), ("America/Denver", date(2026, 3, 2)), ("UTC", date(2026, 3, 3))]
+    )
+    def test_a_visit_of_the_evening_stays_on_its_day(self, simulator: Simulator, zone: str, day: date) -> None:
+        assert isinstance(simulator, FhirSimulator)
+        document_id = simulator.sign(NOTE)
+        (visit,) = simulator.kept["Encounter"].values()
+        visit["period"] = {"start": "2026-03-03T01:30:00Z"}
+        adapter = Opening("fhir", simulator.base_url, credentials(), options={"time_zone": zone})
+        self.make_adapter = lambda *_: opened(adapter)  # type: ignore[method-assign]
+        assert self.fetch(simulator, document_id).encounter.date_of_service == day
+
+    def test_a_time_zone_that_there_is_not_is_refused(self) -> None:
+        with pytest.raises(SetupError, match="Mars"):
+            opened(Opening("fhir", "https://ehr.example", credentials(), options={"time_zone": "Mars/Olympus"}))
 
     def test_plain_text_is_taken_before_html(self, simulator: Simulator) -> None:
         html, plain = (base64.b64encode(t).decode() for t in (b"<p>Html</p>", b"Plain"))

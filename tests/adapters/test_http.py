@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from codeserve.adapters.errors import CredentialsRefused, Malformed, Refused
+from codeserve.adapters.errors import CredentialsRefused, Malformed, Refused, TryLater, Uncertain
 from codeserve.adapters.http import Ask, Wire
 from codeserve.adapters.oauth import FileStore, MemoryStore, OAuth, OAuthClient, credentials
 from codeserve.adapters.opening import Opening
@@ -53,6 +53,20 @@ def test_a_redirect_is_not_followed() -> None:
             return await wire.send(Ask("look", "GET", "Patient/1", lambda answer: answer.json()))
 
         with pytest.raises(Refused, match="302"):
+            asyncio.run(read())
+
+
+@pytest.mark.parametrize(("writing", "error"), [(False, TryLater), (True, Uncertain)])
+def test_an_answer_that_drips_comes_to_an_end(writing: bool, error: type[Exception]) -> None:
+    patience = Patience(tries=1, answer=20, whole=1.5)
+    with FhirSimulator().serving() as simulator:
+        simulator.faults.add("drip", seconds=0.3)
+
+        async def read() -> Any:
+            wire = Wire("fhir", simulator.base_url, patience=patience)
+            return await wire.send(Ask("look", "GET", "metadata", lambda answer: answer.json(), writing=writing))
+
+        with pytest.raises(error, match="timeout"):
             asyncio.run(read())
 
 

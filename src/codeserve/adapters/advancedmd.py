@@ -39,11 +39,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class AdvancedMdOptions:
-    """`fhir_url`: base address of the practice's FHIR API. The prefixes make message ids of FHIR ids."""
+    """`fhir_url`: base address of the practice's FHIR API. The prefixes make message ids of FHIR ids.
+    `time_zone`: as of FhirOptions."""
 
     fhir_url: str = ""
     patient_prefix: str = "pat"
     visit_prefix: str = "vst"
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,4 +255,6 @@ def opened(opening: Opening) -> AdvancedMdAdapter:
     reading = wire.to(options.fhir_url)
     auth = OAuth(reading, OAuthClient.of(opening.platform, rest), opening.store)
     login = Login(*(opening.credentials[name] for name in LOGIN))
-    return AdvancedMdAdapter(FhirAdapter(reading, auth, options=FhirOptions()), wire, login, options)
+    return AdvancedMdAdapter(
+        FhirAdapter(reading, auth, options=FhirOptions(time_zone=options.time_zone)), wire, login, options
+    )

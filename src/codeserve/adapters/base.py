@@ -5,12 +5,14 @@ Nothing here knows a platform. Data that names a patient is left out of `repr`, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from codeserve.errors import InvalidNote
+
+MOST_IDENTIFIERS, IDENTIFIER_LENGTH = 100, range(2, 201)  # of a request to the gateway
 
 Sex = Literal["female", "male", "other"]
 State = Literal["signed", "unsigned", "superseded", "withdrawn"]
@@ -57,9 +59,15 @@ class SourceRef:
     mark: str
 
 
+def usable_identifiers(found: Iterable[str]) -> tuple[str, ...]:
+    """Each once, longest first, as many and as long as a request takes; a single character names nobody."""
+    once = {one.strip() for one in found if len(one.strip()) in IDENTIFIER_LENGTH}
+    return tuple(sorted(once, key=lambda one: (-len(one), one))[:MOST_IDENTIFIERS])
+
+
 @dataclass(frozen=True, slots=True)
 class SourcePatient:
-    """`identifiers`: names, numbers and addresses that redaction must remove."""
+    """`identifiers`: names, numbers and addresses that redaction must remove, `usable_identifiers`."""
 
     patient_id: str = field(repr=False)
     birth_date: date | None = field(default=None, repr=False)

@@ -23,9 +23,10 @@ from codeserve.adapters.opening import Opening
 
 @dataclass(frozen=True, slots=True)
 class CareCloudOptions:
-    """`page`: documents a page of a search."""
+    """`page`: documents a page of a search. `time_zone`: as of FhirOptions."""
 
     page: int = 50
+    time_zone: str = ""
 
 
 class CareCloudAdapter(ReadsFhir):
@@ -57,5 +58,6 @@ def opened(opening: Opening) -> CareCloudAdapter:
     """Credentials as `oauth.OAuthClient` names them; the base address is that of the practice's FHIR API."""
     wire = opening.wire()
     auth = OAuth(wire, OAuthClient.of(opening.platform, opening.credentials), opening.store)
-    options = FhirOptions(page=opening.chosen(CareCloudOptions).page, charge_items=False)
+    chosen = opening.chosen(CareCloudOptions)
+    options = FhirOptions(page=chosen.page, time_zone=chosen.time_zone, charge_items=False)
     return CareCloudAdapter(FhirAdapter(wire, auth, options=options))

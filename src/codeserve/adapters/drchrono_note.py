@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from codeserve.adapters.base import Sex, SourcePatient
+from codeserve.adapters.base import Sex, SourcePatient, usable_identifiers
 from codeserve.adapters.rest import Object, a_date, a_text
 
 SEXES: dict[str, Sex] = {"Female": "female", "Male": "male", "Other": "other"}
@@ -52,6 +52,7 @@ def patient_of(patient: Object) -> SourcePatient:
     insured = [
         a_text(patient.get(kind) or {}, "insurance_id_number") for kind in ("primary_insurance", "secondary_insurance")
     ]
-    identifiers = dict.fromkeys(i for i in (*whole, f"{last}, {first}", *names, *numbers, *insured) if i.strip(", "))
+    turned = [f"{last}, {first}"] if first and last else []
+    identifiers = usable_identifiers([*whole, *turned, *names, *numbers, *insured])
     sex = SEXES.get(a_text(patient, "gender"))
-    return SourcePatient(a_text(patient, "id"), a_date(patient, "date_of_birth"), sex, tuple(identifiers))
+    return SourcePatient(a_text(patient, "id"), a_date(patient, "date_of_birth"), sex, identifiers)

@@ -37,7 +37,7 @@ from codeserve.adapters.errors import CannotTell, Malformed
 from codeserve.adapters.fhir_answers import a_bundle, an_object, the_made_id
 from codeserve.adapters.http import Answer, Ask, Auth, Wire, segment, together
 from codeserve.adapters.oauth import OAuth, OAuthClient
-from codeserve.adapters.opening import Opening
+from codeserve.adapters.opening import Opening, zone_of
 from codeserve.adapters.shapes import any_shape
 from codeserve.errors import NotFound
 
@@ -49,12 +49,16 @@ MOST_ADDENDA = 10
 @dataclass(frozen=True, slots=True)
 class FhirOptions:
     """`reference_system`: whose identifiers our references are. `page`: documents a page of a search. `charge_items`:
-    also write a ChargeItem for each line. `coverage`: read the patient's Coverage, for the payer and the Claim."""
+    also write a ChargeItem for each line. `coverage`: read the patient's Coverage, for the payer and the Claim.
+    `time_zone`: of the practice, as "America/Denver", where the server writes its times in UTC; else a time's own
+    counts.
+    """
 
     reference_system: str = "urn:codeserve:reference"
     page: int = 50
     charge_items: bool = True
     coverage: bool = True
+    time_zone: str = ""
 
 
 class FhirAdapter:
@@ -68,6 +72,7 @@ class FhirAdapter:
         self._auth = auth
         self._secret = webhook_secret
         self._options = options
+        self._zone = zone_of(options.time_zone)
 
     async def authenticate(self) -> None:
         await self._auth.headers()
@@ -101,7 +106,7 @@ class FhirAdapter:
             state=read.state_of(document),
             text=text,
             patient=read.patient_of(patient),
-            encounter=read.encounter_of(document, encounter, coverage),
+            encounter=read.encounter_of(document, encounter, coverage, self._zone),
             signed_at=document.date if isinstance(document.date, datetime) else None,
             amended_from=next((target for _, target in _relations(document)), None),
         )

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any, TypeVar
 
 from fhir.resources.R4B.coverage import Coverage
@@ -20,7 +20,7 @@ from fhir.resources.R4B.encounter import Encounter
 from fhir.resources.R4B.patient import Patient
 from pydantic import BaseModel, ValidationError
 
-from codeserve.adapters.base import Sex, SourceEncounter, SourcePatient, State
+from codeserve.adapters.base import Sex, SourceEncounter, SourcePatient, State, usable_identifiers
 from codeserve.adapters.errors import Malformed
 from codeserve.adapters.html import text_of
 from codeserve.adapters.tables import column
@@ -114,7 +114,7 @@ def patient_of(patient: Patient) -> SourcePatient:
     )
     birth = patient.birthDate if type(patient.birthDate) is date else None
     sex = SEXES.get(patient.gender or "")
-    return SourcePatient(patient.id or "", birth, sex, tuple(dict.fromkeys(i for i in identifiers if i)))
+    return SourcePatient(patient.id or "", birth, sex, usable_identifiers(identifiers))
 
 
 def _name(name: Any) -> Iterable[str]:
@@ -129,8 +129,10 @@ def _place(place: Any) -> Iterable[str]:
 
 
 def encounter_of(
-    document: DocumentReference, encounter: Encounter | None, coverage: Coverage | None
+    document: DocumentReference, encounter: Encounter | None, coverage: Coverage | None, zone: tzinfo | None = None
 ) -> SourceEncounter:
+    """`zone`: of the practice, for servers that write every time in UTC: an evening's visit would move to the next
+    day."""
     loincs = column("fhir_note_types.tsv", "loinc", "note_type")
     codes = [c.code for c in (document.type.coding if document.type else None) or ()]
     note_type = next((loincs[code] for code in codes if code in loincs), None)
@@ -141,13 +143,19 @@ def encounter_of(
     service = encounter.serviceType if encounter else None
     return SourceEncounter(
         encounter_id=encounter.id if encounter else None,
-        date_of_service=start.date() if isinstance(start, datetime) else start,
+        date_of_service=_day(start, zone),
         setting=setting,
         note_type=note_type,
         specialty=_words(service),
         payer=payer[:100] if payer else None,
         provider_id=_provider(document, encounter),
     )
+
+
+def _day(start: date | datetime | None, zone: tzinfo | None) -> date | None:
+    if not isinstance(start, datetime):
+        return start
+    return start.astimezone(zone).date() if zone and start.tzinfo else start.date()
 
 
 def _words(concept: Any) -> str | None:

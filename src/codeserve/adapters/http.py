@@ -182,31 +182,34 @@ class Wire:
     async def _once(self, ask: Ask[T], headers: Mapping[str, str]) -> tuple[int | str, Answer | None]:
         """One try: the status and the answer, or what happened instead."""
         try:
-            request = self._client.build_request(
-                ask.method,
-                self.within(ask.url),
-                params=ask.params,
-                headers={**ask.headers, **headers},
-                content=ask.body,
-            )
-            response = await self._client.send(request, stream=True)
-            try:
-                body = bytearray()
-                async for part in response.aiter_bytes():
-                    body += part
-                    if len(body) > MOST_BYTES:
-                        return MALFORMED, None
-            finally:
-                await response.aclose()
-            return response.status_code, Answer(response.status_code, response.headers, bytes(body))
+            return await asyncio.wait_for(self._sent(ask, headers), self._patience.whole)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return UNCONNECTED, None
-        except httpx.TimeoutException:
+        except (httpx.TimeoutException, TimeoutError):
             return TIMEOUT, None
         except (httpx.DecodingError, httpx.InvalidURL):
             return MALFORMED, None
         except httpx.HTTPError:
             return BROKEN, None
+
+    async def _sent(self, ask: Ask[T], headers: Mapping[str, str]) -> tuple[int | str, Answer | None]:
+        request = self._client.build_request(
+            ask.method,
+            self.within(ask.url),
+            params=ask.params,
+            headers={**ask.headers, **headers},
+            content=ask.body,
+        )
+        response = await self._client.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > MOST_BYTES:
+                    return MALFORMED, None
+        finally:
+            await response.aclose()
+        return response.status_code, Answer(response.status_code, response.headers, bytes(body))
 
     def _judge(self, ask: Ask[T], happened: int | str, answer: Answer | None) -> T | _Again:
         """The result, or a try again; raises where neither helps."""
@@ -241,8 +244,9 @@ class Wire:
 
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
-    """Shared: reading the certificates takes longer than a request."""
-    return httpx.create_ssl_context(trust_env=False)
+    """Shared: reading the certificates takes longer than a request. SSL_CERT_FILE names those of a private
+    authority."""
+    return httpx.create_ssl_context(trust_env=True)
 
 
 def _refusal(happened: int | str) -> type[Refused]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from codeserve.adapters.http import Sleep, Wire
 from codeserve.adapters.oauth import TokenStore
@@ -13,6 +14,14 @@ from codeserve.adapters.retries import Patience
 from codeserve.errors import SetupError
 
 Options = TypeVar("Options")
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """Raises SetupError for a time zone that there is not."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ValueError, ZoneInfoNotFoundError):
+        raise SetupError(f"there is no time zone {name}", hint='such as "America/Denver"') from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,13 +33,15 @@ def verdict(happened: int | str, writing: bool) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a call is tried, in seconds. A `Retry-After` longer than `longest_pause` is left to the caller."""
+    """How long a call is tried, in seconds. A `Retry-After` longer than `longest_pause` is left to the caller.
+    `answer`: between two parts of an answer, `whole`: for all of one try."""
 
     tries: int = 4
     first_pause: float = 0.5
     longest_pause: float = 20.0
     connect: float = 5.0
     answer: float = 30.0
+    whole: float = 120.0
 
 
 def pause(patience: Patience, tries: int, retry_after: float | None) -> float:

@@ -36,13 +36,14 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class TebraOptions:
     """`fhir_url`: base address of the practice's FHIR API. `practice_id`, `location_id`: of the SOAP API, where
-    encounters belong. `status`: of an encounter that is written."""
+    encounters belong. `status`: of an encounter that is written. `time_zone`: as of FhirOptions."""
 
     fhir_url: str = ""
     practice_id: str = ""
     location_id: str = ""
     patient_prefix: str = ""
     status: str = "Draft"
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +162,5 @@ def opened(opening: Opening) -> TebraAdapter:
     wire = opening.wire()
     reading = wire.to(options.fhir_url)
     auth = OAuth(reading, OAuthClient.of(opening.platform, rest), opening.store)
-    fhir = FhirAdapter(reading, auth, options=FhirOptions())
+    fhir = FhirAdapter(reading, auth, options=FhirOptions(time_zone=options.time_zone))
     return TebraAdapter(fhir, wire, Login(*(opening.credentials[name] for name in LOGIN)), options)

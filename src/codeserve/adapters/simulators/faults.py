@@ -12,15 +12,16 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Kind = Literal["status", "lost", "slow", "malformed", "cut"]
+Kind = Literal["status", "lost", "slow", "drip", "malformed", "cut"]
 CONTROL = "/_simulator"
 
 
 @dataclass(slots=True)
 class Fault:
-    """`status`: answered so, nothing is done. `lost`: it is done, and answered with the status all the same. `slow`: it
-    is done, and answered after `seconds`. `malformed`: it is done, and answered 200 with a page of HTML. `cut`: it is
-    done, and the answer ends in its middle. `method` and `path` (a part of it) choose the requests, `times` how many.
+    """`status`: answered so, nothing is done. `lost`: it is done, and answered with the status all the same. `slow`:
+    it is done, and answered after `seconds`. `drip`: it is done, and answered a byte at a time. `malformed`: it is
+    done, and answered 200 with a page of HTML. `cut`: it is done, and the answer ends in its middle. `method` and
+    `path` (a part of it) choose the requests, `times` how many.
     """
 
     kind: Kind
@@ -122,6 +123,11 @@ async def _answer(fault: Fault, answer: list[Message], scope: Scope, receive: Re
         await _failure(fault)(scope, receive, send)
     elif fault.kind == "malformed":
         await Response("<html><body>Sign in to the network</body></html>", 200)(scope, receive, send)
+    elif fault.kind == "drip":
+        await send(answer[0])
+        for byte in answer[1].get("body", b""):
+            await asyncio.sleep(fault.seconds)
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
     elif fault.kind == "cut":
         await send(answer[0])
         await send({"type": "http.response.body", "body": answer[1].get("body", b"")[:5], "more_body": True})
