@@ -15,6 +15,7 @@
     ├── CallerLeft           499  the caller hung up; nobody receives it
     ├── NotReady             503  retryable: starting, or stopping
     ├── StageFailed          503  retryable: a model or a stage failed
+    ├── StorageUnavailable   503  retryable: the database does not answer, or is busy for too long
     ├── ProviderAway         503  retryable: the identity provider's keys cannot be had
     ├── DeadlineExceeded     504  retryable
     ├── StoredDataBroken     500  what is stored was changed, or cannot be opened
@@ -114,6 +115,10 @@ class StageFailed(CodeserveError):
 
 class ProviderAway(CodeserveError):
     type, title, status, retryable = "provider-away", "The identity provider does not answer", 503, True
+
+
+class StorageUnavailable(CodeserveError):
+    type, title, status, retryable = "storage-unavailable", "The database does not answer", 503, True
 
 
 class DeadlineExceeded(CodeserveError):

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from codeserve.errors import SetupError
+from codeserve.errors import SetupError, StorageUnavailable
+from codeserve.storage import engine
 from codeserve.storage.engine import Database, database_url
 from codeserve.storage.keyfile import load_ring
 from codeserve.storage.tables import Event, Watermark
@@ -107,3 +108,36 @@ def test_sqlite_is_set_up_to_keep_what_it_acknowledged(tmp_path: Path, keys_file
         }
     assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
     database.close()
+
+
+def test_a_server_that_is_away_and_a_lock_that_is_held_too_long_may_be_tried_again(
+    tmp_path: Path, keys_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_S", 0)
+    away = Database("postgresql://someone@127.0.0.1:1/nothing", load_ring(keys_file))
+    held, late = (Database(f"sqlite:///{tmp_path / 'new.db'}", load_ring(keys_file)) for _ in range(2))
+
+    def use(database: Database) -> None:
+        with database.write() as session:
+            session.execute(text("SELECT 1"))
+
+    with pytest.raises(StorageUnavailable) as caught:
+        use(away)
+    assert caught.value.retryable
+    assert "someone" not in caught.value.detail
+    with held.write() as session:
+        session.execute(text("SELECT 1"))
+        with pytest.raises(StorageUnavailable, match="SQLITE_BUSY"):
+            use(late)
+    use(late)
+    for database in (away, held, late):
+        database.close()
+
+
+def test_a_fault_of_the_program_is_not_called_one_of_the_database(database: Database) -> None:
+    def ask() -> None:
+        with database.read() as session:
+            session.execute(text("SELECT nothing FROM nowhere"))
+
+    with pytest.raises(DBAPIError, match="nowhere"):
+        ask()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import asyncio
+import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -28,19 +29,33 @@ def test_sqlite_serves_one_machine_and_postgresql_many(database: Database) -> No
         nodes.join(database, "one", LATER)
 
 
-def test_one_that_stays_is_heard_of_again_and_again(sqlite: Database) -> None:
-    nodes.join(sqlite, nodes.this_machine(), AT)
+def test_one_that_serves_is_heard_of_again_and_again_until_it_closes(sqlite: Database) -> None:
+    machine = nodes.this_machine()
+    nodes.join(sqlite, machine, AT)
+    beating = threading.Thread(target=nodes.beat, args=(sqlite, machine, 0.01))
+    beating.start()
+    try:
+        deadline = time.monotonic() + 60
+        while seen(sqlite) == AT and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert seen(sqlite) != AT
+    finally:
+        sqlite.close()
+        beating.join(60)
+    assert not beating.is_alive()
 
-    async def watch() -> None:
-        beat = asyncio.create_task(nodes.stay(sqlite, nodes.this_machine(), 0.01))
-        try:
-            async with asyncio.timeout(60):
-                while await asyncio.to_thread(seen, sqlite) == AT:
-                    await asyncio.sleep(0.01)
-        finally:
-            beat.cancel()
 
-    asyncio.run(watch())
+def test_a_beat_that_fails_is_told_and_tried_again(sqlite: Database, caplog: pytest.LogCaptureFixture) -> None:
+    nodes.join(sqlite, "another", nodes.now())
+    beating = threading.Thread(target=nodes.beat, args=(sqlite, "this", 0.01))
+    beating.start()
+    deadline = time.monotonic() + 60
+    while len(caplog.records) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    sqlite.close()
+    beating.join(60)
+    assert "another machine" in caplog.text
+    assert len(caplog.records) >= 2
 
 
 def seen(database: Database) -> object:

@@ -106,7 +106,8 @@ def status(config: Path, console: Console) -> None:
 
 
 def _period(settings: StorageSettings, table: str) -> str:
-    days = getattr(settings.retention, table, None)
+    whole = {rule.part[0]: rule.name for rule in retention.RULES if rule.part}  # goes with which
+    days = getattr(settings.retention, whole.get(table, table), None)
     return f"{days} days" if days else "ever"
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
-from codeserve.errors import SetupError
+from codeserve.errors import SetupError, StorageUnavailable
 from codeserve.storage.crypto import KeyRing
 
 BUSY_S = 30  # how long a writer of SQLite waits for another one
@@ -25,17 +26,19 @@ class Database:
     def __init__(self, url: str, keys: KeyRing) -> None:
         self.engine = make_engine(url)
         self.keys = keys
+        self.closed = threading.Event()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction: committed at the end, undone by an exception. On SQLite it holds the only write lock."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        """One transaction: committed at the end, undone by an exception. On SQLite it holds the only write lock.
+        Raises StorageUnavailable where the database does not answer, as `read` does."""
+        with _unavailable(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One consistent view of the data; whatever writes in it fails."""
-        with Session(reading(self.engine), expire_on_commit=False) as session, session.begin():
+        with _unavailable(), Session(reading(self.engine), expire_on_commit=False) as session, session.begin():
             yield session
 
     @property
@@ -43,7 +46,20 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     def close(self) -> None:
+        self.closed.set()
         self.engine.dispose()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """A fault that time may mend becomes an error of ours; one of the program's own stays what it is."""
+    try:
+        yield
+    except OperationalError as error:
+        kind = getattr(error.orig, "sqlite_errorname", "") or type(error.orig).__name__
+        if kind in ("SQLITE_ERROR", "SQLITE_READONLY"):
+            raise
+        raise StorageUnavailable(f"The database does not answer ({kind})") from None
 
 
 def database_url(text: str) -> URL:

@@ -7,15 +7,17 @@ of that is refused. PostgreSQL may have as many as there are.
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import delete, select
 
-from codeserve.errors import SetupError
+from codeserve.errors import CodeserveError, SetupError
 from codeserve.storage.engine import Database
 from codeserve.storage.tables import Node, now
 
+logger = logging.getLogger(__name__)
 BEAT_S = 20.0
 STALE_S = 90.0
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -41,8 +43,17 @@ def join(database: Database, machine: str, at: datetime | None = None) -> None:
         session.merge(Node(name=machine, seen_at=at))
 
 
+def beat(database: Database, machine: str, every_s: float = BEAT_S) -> None:
+    """Go on saying so until the database is closed. A beat that fails is told, and the next one tries again."""
+    while not database.closed.wait(every_s):
+        try:
+            join(database, machine)
+        except CodeserveError as error:
+            logger.error("this machine could not be announced: %s", error.detail)
+
+
 async def stay(database: Database, machine: str, beat_s: float = BEAT_S) -> None:
-    """Go on saying so until cancelled."""
+    """The same from asyncio code, until cancelled."""
     while True:
         await asyncio.sleep(beat_s)
         await asyncio.to_thread(join, database, machine)

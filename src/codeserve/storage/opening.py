@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from sqlalchemy.exc import OperationalError
 
 from codeserve.config import StorageSettings
@@ -32,4 +34,6 @@ def open_database(settings: StorageSettings) -> Database:
     except SetupError:
         database.close()
         raise
+    if database.is_sqlite:
+        threading.Thread(target=nodes.beat, args=(database, nodes.this_machine()), daemon=True).start()
     return database
