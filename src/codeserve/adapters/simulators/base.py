@@ -127,7 +127,7 @@ class Simulator(ABC):
             listener.bind(("127.0.0.1", port))
             self.root = f"http://127.0.0.1:{listener.getsockname()[1]}"
             config = uvicorn.Config(
-                self.app(), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+                self.app(), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=0
             )
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
