@@ -62,7 +62,8 @@ def head_of(row: AuditHead | None, keys: KeyRing) -> Head | None:
 
 def sign_again(session: Session, keys: KeyRing) -> int:
     """Sign every head with the active key; how many. Raises StoredDataBroken for one that was tampered with."""
-    rows = session.scalars(select(AuditHead).where(AuditHead.key_id != keys.active).with_for_update()).all()
+    old = select(AuditHead).where(AuditHead.key_id != keys.active).order_by(AuditHead.tenant)
+    rows = session.scalars(old.with_for_update()).all()
     for row in rows:
         _sign(row, keys, _trusted(row, keys))
     return len(rows)

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from sqlalchemy import func, inspect, select
+from sqlalchemy import func, select
 
 from codeserve.commands import load
 from codeserve.config import StorageSettings
@@ -90,12 +90,10 @@ def status(config: Path, console: Console) -> None:
         if have != newest:
             return
         table = Table("table", "rows", "kept for")
-        present = set(inspect(database.engine).get_table_names())
         with database.read() as session:
             for one in Base.metadata.sorted_tables:
-                if one.name in present:
-                    rows = session.scalar(select(func.count()).select_from(one))
-                    table.add_row(one.name, f"{rows:,}", _period(settings, one.name))
+                rows = session.scalar(select(func.count()).select_from(one))
+                table.add_row(one.name, f"{rows:,}", _period(settings, one.name))
         console.print(table)
         keys = Table("key", "values that it wraps")
         in_use = rotation.keys_in_use(database)

@@ -46,7 +46,8 @@ class Rule:
 RULES = (
     Rule("final_codes", "submitted_at"),
     Rule("decisions", "at"),
-    Rule("worklist_items", "settled_at", ("decided", "final")),
+    Rule("worklist_items", "settled_at", ("decided", "final", "superseded")),
+    Rule("worklist_items", "created_at", ("shadow",)),  # no coder waits for these
     Rule("charges", "updated_at", ("posted", "failed")),
     Rule("suggestions", "created_at"),
     Rule("documents", "created_at"),

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from codeserve.storage.base import Row
 from codeserve.storage.crypto import Context, KeyRing
-from codeserve.storage.tables import Row
 
 
 def context(row: Row, column: str) -> Context:

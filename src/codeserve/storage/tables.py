@@ -3,15 +3,14 @@ another, without it. `Encrypted` columns are written and read through sealing.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, MetaData, String, Text, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
-from codeserve.storage.ids import new_id
-from codeserve.storage.types import Encrypted, Json, Utc
+from codeserve.storage.base import ID, Base, Row, now, one_of, to
+from codeserve.storage.types import Encrypted
 
 EVENT_STATES = ("received", "running", "done", "dead")
 CHARGE_STATES = ("pending", "posted", "uncertain", "failed")
@@ -21,44 +20,6 @@ LINE_STATES = ("queued", "running", "done", "failed", "cancelled")
 ACTIONS = ("accept", "edit", "override", "reject")
 MODES = ("shadow", "assisted", "automated")
 ROUTES = ("auto_post", "review", "worklist")
-ID = String(36)
-NAME = String(200)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: Utc, str: NAME, dict[str, Any]: Json, list[Any]: Json}
-
-
-class Row(Base):
-    """One with an id, which it has from the moment it is made: encryption needs it."""
-
-    __abstract__ = True
-    tenant: Mapped[str] = mapped_column(primary_key=True, sort_order=-2)
-    id: Mapped[str] = mapped_column(ID, primary_key=True, sort_order=-1)
-
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**{"id": new_id(), **values})
-
-
-def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
-
-
-def _to(table: str, column: str) -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(["tenant", column], [f"{table}.tenant", f"{table}.id"])
 
 
 class Event(Row):
@@ -79,7 +40,7 @@ class Event(Row):
     __table_args__ = (
         UniqueConstraint("platform", "tenant", "external_id"),
         Index(None, "tenant", "state", "received_at"),
-        _one_of("state", EVENT_STATES),
+        one_of("state", EVENT_STATES),
     )
 
 
@@ -96,7 +57,7 @@ class Document(Row):
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
     encounter: Mapped[bytes | None] = mapped_column(Encrypted)
     created_at: Mapped[datetime] = mapped_column(default=now)
-    __table_args__ = (UniqueConstraint("tenant", "platform", "external_id", "version"), _to("documents", "previous_id"))
+    __table_args__ = (UniqueConstraint("tenant", "platform", "external_id", "version"), to("documents", "previous_id"))
 
 
 class Suggestion(Row):
@@ -112,11 +73,11 @@ class Suggestion(Row):
     reasons: Mapped[list[Any]] = mapped_column(default=list)
     created_at: Mapped[datetime] = mapped_column(default=now)
     __table_args__ = (
-        _to("documents", "document_id"),
+        to("documents", "document_id"),
         Index(None, "tenant", "document_id"),
         Index(None, "tenant", "created_at"),
-        _one_of("mode", MODES),
-        _one_of("route", ROUTES),
+        one_of("mode", MODES),
+        one_of("route", ROUTES),
     )
 
 
@@ -134,10 +95,10 @@ class Charge(Row):
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
     __table_args__ = (
-        _to("documents", "document_id"),
-        _to("suggestions", "suggestion_id"),
+        to("documents", "document_id"),
+        to("suggestions", "suggestion_id"),
         Index(None, "tenant", "state", "created_at"),
-        _one_of("state", CHARGE_STATES),
+        one_of("state", CHARGE_STATES),
     )
 
 
@@ -162,12 +123,12 @@ class WorklistItem(Row):
     created_at: Mapped[datetime] = mapped_column(default=now)
     settled_at: Mapped[datetime | None]
     __table_args__ = (
-        _to("documents", "document_id"),
-        _to("suggestions", "suggestion_id"),
+        to("documents", "document_id"),
+        to("suggestions", "suggestion_id"),
         Index("ix_worklist_items_list", "tenant", "state", "priority", "id"),
         Index("ix_worklist_items_specialty", "tenant", "state", "specialty", "priority", "id"),
         Index("ix_worklist_items_encounter", "tenant", "encounter_id"),
-        _one_of("state", ITEM_STATES),
+        one_of("state", ITEM_STATES),
     )
 
 
@@ -185,10 +146,10 @@ class Decision(Row):
     review_s: Mapped[float | None]
     at: Mapped[datetime] = mapped_column(default=now)
     __table_args__ = (
-        _to("worklist_items", "item_id"),
+        to("worklist_items", "item_id"),
         Index(None, "tenant", "item_id"),
         Index(None, "tenant", "at"),
-        _one_of("action", ACTIONS),
+        one_of("action", ACTIONS),
     )
 
 
@@ -200,7 +161,7 @@ class FinalCodes(Row):
     codes: Mapped[bytes] = mapped_column(Encrypted)
     actor: Mapped[str]
     submitted_at: Mapped[datetime] = mapped_column(default=now)
-    __table_args__ = (_to("worklist_items", "item_id"), Index(None, "tenant", "item_id"))
+    __table_args__ = (to("worklist_items", "item_id"), Index(None, "tenant", "item_id"))
 
 
 class Job(Row):
@@ -214,7 +175,7 @@ class Job(Row):
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
     finished_at: Mapped[datetime | None]
-    __table_args__ = (Index(None, "tenant", "created_at"), _one_of("state", JOB_STATES))
+    __table_args__ = (Index(None, "tenant", "created_at"), one_of("state", JOB_STATES))
 
 
 class JobLine(Row):
@@ -227,9 +188,9 @@ class JobLine(Row):
     request: Mapped[bytes | None] = mapped_column(Encrypted)
     response: Mapped[bytes | None] = mapped_column(Encrypted)
     __table_args__ = (
-        _to("jobs", "job_id"),
+        to("jobs", "job_id"),
         UniqueConstraint("tenant", "job_id", "line"),
-        _one_of("state", LINE_STATES),
+        one_of("state", LINE_STATES),
     )
 
 
@@ -246,7 +207,7 @@ class Rollout(Base):
     approved_by: Mapped[str | None]
     approved_at: Mapped[datetime | None]
     figures: Mapped[dict[str, Any]]
-    __table_args__ = (_one_of("mode", MODES),)
+    __table_args__ = (one_of("mode", MODES),)
 
 
 class Watermark(Base):
