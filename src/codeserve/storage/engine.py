@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from codeserve.errors import SetupError, StorageUnavailable
 from codeserve.storage.crypto import KeyRing
 
 BUSY_S = 30  # how long a writer of SQLite waits for another one
+CONNECT_S = 10
 READS = "codeserve_reads"
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
@@ -60,6 +62,8 @@ def _unavailable() -> Iterator[None]:
         if kind in ("SQLITE_ERROR", "SQLITE_READONLY"):
             raise
         raise StorageUnavailable(f"The database does not answer ({kind})") from None
+    except PoolTimeout:
+        raise StorageUnavailable("Too many transactions at once") from None
 
 
 def database_url(text: str) -> URL:
@@ -86,7 +90,7 @@ def make_engine(url: str) -> Engine:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(target, pool_pre_ping=True, hide_parameters=True)
+    return create_engine(target, connect_args={"connect_timeout": CONNECT_S}, pool_pre_ping=True, hide_parameters=True)
 
 
 def reading(engine: Engine) -> Engine:
