@@ -56,6 +56,19 @@ def test_a_redirect_is_not_followed() -> None:
             asyncio.run(read())
 
 
+@pytest.mark.parametrize(("writing", "error"), [(False, Malformed), (True, Uncertain)])
+def test_an_answer_of_another_shape_counts_as_malformed(writing: bool, error: type[Exception]) -> None:
+    with FhirSimulator().serving() as simulator:
+
+        async def read() -> Any:
+            wire = Wire("fhir", simulator.base_url, patience=PATIENCE)
+            ask = Ask("look", "GET", "metadata", lambda answer: answer.json()["rest"]["server"], writing=writing)
+            return await wire.send(ask)
+
+        with pytest.raises(error):
+            asyncio.run(read())
+
+
 @pytest.mark.parametrize(("writing", "error"), [(False, TryLater), (True, Uncertain)])
 def test_an_answer_that_drips_comes_to_an_end(writing: bool, error: type[Exception]) -> None:
     patience = Patience(tries=1, answer=20, whole=1.5)

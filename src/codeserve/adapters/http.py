@@ -30,12 +30,13 @@ from codeserve.adapters.errors import (
 )
 from codeserve.adapters.retries import BROKEN, MALFORMED, TIMEOUT, UNCONNECTED, Patience, Verdict, pause, verdict
 from codeserve.adapters.retries import retry_after as read_retry_after
+from codeserve.adapters.shapes import SHAPE_ERRORS
 from codeserve.errors import SetupError
+from codeserve.loopback import is_loopback
 
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 MOST_BYTES = 32 * 1024 * 1024
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ class Wire:
         if means is Verdict.OK and answer is not None:
             try:
                 return ask.read(answer)
-            except Malformed:
+            except (Malformed, *SHAPE_ERRORS):
                 happened = MALFORMED
             means = verdict(happened, ask.writing)
         after = read_retry_after(answer.headers.get("retry-after")) if answer else None
@@ -258,6 +259,6 @@ def _refusal(happened: int | str) -> type[Refused]:
 def _checked(platform: str, base_url: str) -> str:
     """A base address that ends in "/". Raises SetupError where what is sent there could be read on the way."""
     parts = urlsplit(base_url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise SetupError(f"platform {platform}: base_url must be https", hint="http is for loopback addresses only")
     return base_url.rstrip("/") + "/"
