@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from codeserve.cli_audit import audit_app
+from codeserve.cli_intake import intake_app, worker
 from codeserve.cli_storage import data_keys_app, db_app
 from codeserve.config import home, keep_to_home
 from codeserve.errors import CodeserveError
@@ -28,6 +29,8 @@ app.add_typer(keys_app, name="keys")
 import_app = typer.Typer(no_args_is_help=True, help="Official tables that may not come with the package.")
 app.add_typer(import_app, name="import")
 app.add_typer(db_app, name="db")
+app.add_typer(intake_app, name="intake")
+app.command()(worker)
 app.add_typer(data_keys_app, name="data-keys")
 app.add_typer(audit_app, name="audit")
 console = Console()

@@ -234,6 +234,24 @@ class TracingSettings(Settings):
         return base if base.endswith(TRACES_PATH) else base + TRACES_PATH
 
 
+class WorkerSettings(Settings):
+    """The worker that codes events. `gateway`: where it has notes coded, with the key in the environment variable
+    `key_env` where it is set; `timeout_s`: the deadline that it gives the gateway. `concurrency`: notes of one platform
+    at once; `poll_s`: how often it looks for new events. A step that fails is tried `attempts` times, with pauses that
+    double from `first_pause_s` up to `longest_pause_s`. `name` is this worker's own and stays the same when it starts
+    again; the host's name if not given."""
+
+    gateway: str = "http://127.0.0.1:8000"
+    key_env: str = "CODESERVE_WORKER_KEY"
+    timeout_s: float = Field(120.0, gt=0)
+    concurrency: int = Field(8, ge=1, le=256)
+    poll_s: float = Field(0.5, ge=0.01, le=60)
+    attempts: int = Field(24, ge=1)
+    first_pause_s: float = Field(1.0, gt=0)
+    longest_pause_s: float = Field(900.0, gt=0)
+    name: str | None = None
+
+
 class AppSettings(Settings):
     """The `args` of the application in serve_config.yaml. Without `storage` nothing is stored."""
 
@@ -243,6 +261,7 @@ class AppSettings(Settings):
     storage: StorageSettings | None = None
     tracing: TracingSettings = TracingSettings()
     platforms: dict[ModelName, PlatformSettings] = {}
+    worker: WorkerSettings = WorkerSettings()
 
 
 def load_settings(values: dict[str, Any]) -> AppSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +14,25 @@ import httpx
 from codeserve.access.issuer import Issuer
 from codeserve.access.settings import AccessSettings
 from codeserve.access.table import Rule, Table
+from codeserve.adapters.simulators.tokens import credentials
 from codeserve.api.auth import add_key
+from codeserve.api.stored import Stored
+from codeserve.config import PlatformSettings
+from codeserve.intake import batches
+from codeserve.intake.platforms import open_platforms
+from codeserve.storage import keyfile, migrate
+from codeserve.storage.engine import Database
 from tests.api.fakes import make_app
+from tests.worklist.rows import waiting
 
 # Of each parameter of a path: a value that is there, where it is a practice's own then the first practice's.
-SAMPLES = {"code": "R07.9"}
+SAMPLES = {"code": "R07.9", "encounter_id": "e1", "platform": "clinic"}
 FIRST, SECOND = "north", "south"
+# Bodies of routes that read theirs before they look for the row.
+BODIES: dict[str, Any] = {
+    "/v1/encounters/{encounter_id}/decisions": {"decisions": [{"action": "accept", "code": "R07.9"}], "review_s": 1},
+    "/v1/encounters/{encounter_id}/final-codes": {"diagnosis_codes": ["R07.9"], "procedures": []},
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Walk:
         """`who`: a role and a practice; None: nobody."""
         headers = {"Authorization": f"Bearer {self.secrets[who]}"} if who else {}
         path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: self.samples[match[1]], rule.path)
-        body = {} if rule.method == "GET" else {"json": {}}
+        body = {} if rule.method == "GET" else {"json": BODIES.get(rule.path, {})}
         return await http.request(rule.method, path, headers=headers, **body)
 
 
@@ -42,12 +56,33 @@ def whole_app(folder: Path, table: Table, issuer: Issuer | None = None) -> Walk:
     """All that is optional is switched on here, with rows of the first practice under `SAMPLES`. Everybody has a key,
     or with an `issuer` a token."""
     keys, everybody = folder / "keys", [(role, tenant) for role in table.roles for tenant in (FIRST, SECOND)]
+    stored, item_id, job_id = _stored(folder)
+    samples = {**SAMPLES, "item_id": item_id, "job_id": job_id}
     if issuer is None:
         secrets = {(role, tenant): add_key(keys, f"{role}.{tenant}", (), (role,), tenant) for role, tenant in everybody}
-        return Walk(make_app(keys_file=keys, host="0.0.0.0"), table, secrets)
+        return Walk(make_app(keys_file=keys, host="0.0.0.0", stored=stored), table, secrets, samples)
     secrets = {(role, tenant): issuer.token(f"a-{role}", tenant, role, seconds=3600) for role, tenant in everybody}
     callers = AccessSettings.model_validate({"oidc": issuer.settings})
-    return Walk(make_app(host="0.0.0.0", callers=callers), table, secrets)
+    return Walk(make_app(host="0.0.0.0", callers=callers, stored=stored), table, secrets, samples)
+
+
+def _stored(folder: Path) -> tuple[Stored, str, str]:
+    """A database with an item and a job of the first practice, and a platform of it."""
+    keyfile.create(folder / "data-keys.json")
+    database = Database(f"sqlite:///{folder / 'walk.db'}", keyfile.load_ring(folder / "data-keys.json"))
+    migrate.upgrade(database.engine)
+    known = {"CLINIC": json.dumps(credentials(token_url="http://127.0.0.1:9/token")), "CLINIC_SECRET": "a secret"}
+    clinic = PlatformSettings(
+        adapter="fhir",
+        base_url="http://127.0.0.1:9/fhir/",
+        tenant=FIRST,
+        credentials_env="CLINIC",
+        webhook_secret_env="CLINIC_SECRET",
+    )
+    note = {"document_id": "d1", "text": "chest pain"}
+    with database.write() as session:
+        job = batches.create(session, database.keys, FIRST, "somebody", [note])
+    return Stored(database, open_platforms({"clinic": clinic}, known)), waiting(database, FIRST).id, job.id
 
 
 async def refusals(walk: Walk, http: httpx.AsyncClient, rule: Rule) -> list[str]:

@@ -195,8 +195,10 @@ def answer(request: ExtractRequest) -> ExtractResponse:
     )
 
 
-def make_app(service: FakeService | None = None, callers: AccessSettings | None = None, **settings: Any) -> Any:
-    return create_app(service or FakeService(), GatewaySettings(**settings), callers=callers)
+def make_app(
+    service: FakeService | None = None, callers: AccessSettings | None = None, stored: Any = None, **settings: Any
+) -> Any:
+    return create_app(service or FakeService(), GatewaySettings(**settings), callers=callers, stored=stored)
 
 
 Send = Callable[[httpx.AsyncClient], Any]

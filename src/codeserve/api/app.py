@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +28,9 @@ from codeserve.api.service import Service
 from codeserve.config import GatewaySettings
 from codeserve.errors import CodeserveError
 
+if TYPE_CHECKING:
+    from codeserve.api.stored import Stored
+
 logger = logging.getLogger(__name__)
 
 
@@ -39,12 +42,14 @@ def create_app(
     figures: Figures | None = None,
     echo_request_id: bool = True,
     callers: AccessSettings | None = None,
+    stored: Stored | None = None,
 ) -> FastAPI:
     """Raises SetupError when the keys cannot be read, when there are none and the host is not loopback, and for a route
     that data/access/routes.tsv does not have.
 
     `figures`: what /metrics answers, if not this replica's alone. `echo_request_id`: see Observer; off under Ray Serve.
     `callers`: who may call beside the holders of API keys.
+    `stored`: the database and the platforms; without them their routes are not there.
     """
     logs.configure()
     access = _access(settings, callers)
@@ -52,11 +57,13 @@ def create_app(
     if access.open:
         logger.warning("no API key is configured: every caller on loopback is taken, no other")
     metrics = metrics or Metrics()
-    app = describe_app()
+    app = describe_app(stored is not None)
     admission = Admission(settings, metrics.refused)
     metrics.watch(admission.gate)
     answers = Answers(settings.idempotency.max_answers, settings.idempotency.keep_s)
-    app.state.shell = Shell(service, settings, access, metrics, figures or _own(metrics), admission, answers, Drain())
+    app.state.shell = Shell(
+        service, settings, access, metrics, figures or _own(metrics), admission, answers, Drain(), stored
+    )
     app.add_middleware(Observer, metrics=metrics, echo_request_id=echo_request_id)
     for kind in (CodeserveError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _on_error)
@@ -64,10 +71,16 @@ def create_app(
     return app
 
 
-def describe_app() -> FastAPI:
+def describe_app(with_storage: bool = True) -> FastAPI:
     """The routes and their description, without a service behind them."""
     app = FastAPI(title="codeserve", version=__version__, redoc_url=None, redirect_slashes=False)
     app.include_router(router)
+    if with_storage:
+        # SQLAlchemy and the adapters are loaded only where they are used.
+        from codeserve.api import routes_intake, routes_jobs, routes_worklist
+
+        for routes in (routes_intake, routes_worklist, routes_jobs):
+            app.include_router(routes.router)
 
     def describe() -> dict[str, Any]:
         app.openapi_schema = app.openapi_schema or openapi.describe(app)

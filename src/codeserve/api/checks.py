@@ -47,6 +47,18 @@ def place_of_service(code: str) -> str:
     return code
 
 
+@cache
+def decision_reasons() -> dict[str, str]:
+    """Why a coder changes a suggestion -> what it means."""
+    return {row["reason"]: row["meaning"] for row in rows("decision_reasons.tsv")}
+
+
+def decision_reason(name: str) -> str:
+    if name not in decision_reasons():
+        raise refuse("reason", f"Should be one of {', '.join(decision_reasons())}")
+    return name
+
+
 def luhn_valid(digits: str) -> bool:
     """Whether the last digit is the Luhn check digit of those before it (ISO/IEC 7812-1)."""
     doubled = (int(digit) * 2 if place % 2 else int(digit) for place, digit in enumerate(reversed(digits)))

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import orjson
 from fastapi import Request
@@ -28,6 +28,9 @@ from codeserve.api.service import Service, Timings
 from codeserve.config import GatewaySettings
 from codeserve.deadlines import within
 
+if TYPE_CHECKING:
+    from codeserve.api.stored import Stored
+
 Asked = TypeVar("Asked", bound=Body)
 Answer = TypeVar("Answer", bound=Answered)
 Figures = Callable[[], Awaitable[bytes]]
@@ -36,7 +39,7 @@ REPLAYED_HEADER = "Idempotency-Replayed"
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What the routes share; `app.state.shell`."""
+    """What the routes share; `app.state.shell`. `stored`: the database, where one is configured."""
 
     service: Service
     settings: GatewaySettings
@@ -46,6 +49,7 @@ class Shell:
     admission: Admission
     answers: Answers
     drain: Drain
+    stored: Stored | None = None
 
 
 @dataclass(slots=True)

@@ -13,8 +13,13 @@ from pydantic.json_schema import models_json_schema
 
 from codeserve.api.schemas import ExtractRequest, Problem
 from codeserve.api.schemas_checks import GapsRequest, ValidateRequest
+from codeserve.api.schemas_jobs import JobRequest
+from codeserve.api.schemas_worklist import ClaimRequest, DecisionsRequest, FinalCodesRequest
 
-BODIES = (ExtractRequest, ValidateRequest, GapsRequest, Problem)
+BODIES = (
+    *(ExtractRequest, ValidateRequest, GapsRequest, Problem),
+    *(ClaimRequest, DecisionsRequest, FinalCodesRequest, JobRequest),
+)
 REFERENCE = "#/components/schemas/{model}"
 DESCRIPTION = (
     "A signed clinical note in; ICD-10-CM, CPT and HCPCS codes with modifiers and the E/M level out, each with a "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +14,6 @@ from codeserve.api.parse import InvalidFields
 from codeserve.api.schemas import FieldError, Problem
 from codeserve.errors import (
     CodeserveError,
-    InvalidNote,
     InvalidToken,
     NotFound,
     NotReady,
@@ -37,7 +37,7 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
         kind, title = HTTP_PROBLEMS.get(error.status_code, ("http-error", "The request was refused"))
         return _problem(kind, title, error.status_code, title, request_id)
     if isinstance(error, RequestValidationError):
-        error = InvalidNote()
+        error = InvalidFields(tuple(_parameter(one) for one in error.errors()))
     if not isinstance(error, CodeserveError) or error.status == CodeserveError.status:
         # What went wrong inside (a path, a setting) is for the log, not for the caller.
         error = CodeserveError()
@@ -76,6 +76,11 @@ def headers_of(error: BaseException) -> dict[str, str]:
     if isinstance(error, CodeserveError) and error.status in RETRY_AFTER_S:
         return {"Retry-After": str(error.retry_after or RETRY_AFTER_S[error.status])}
     return {}
+
+
+def _parameter(wrong: Any) -> FieldError:
+    """Of a query or path parameter, whose name is ours; what was sent is not repeated."""
+    return FieldError(field=str(wrong["loc"][-1]), message=wrong["msg"])
 
 
 def _field_errors(error: CodeserveError) -> list[FieldError] | None:

@@ -124,8 +124,16 @@ class Gateway:
             figures=self._gathered.page,
             echo_request_id=False,
             callers=self._settings.access,
+            stored=self._stored(),
         )
         return self._app
+
+    def _stored(self) -> Any:
+        if self._settings.storage is None:
+            return None
+        from codeserve.api.stored import open_stored
+
+        return open_stored(self._settings)
 
     async def figures(self) -> Report:
         """For /metrics of another gateway."""

@@ -14,7 +14,7 @@ from codeserve.storage.types import Encrypted
 
 EVENT_STATES = ("received", "running", "done", "dead")
 CHARGE_STATES = ("pending", "posted", "uncertain", "failed")
-ITEM_STATES = ("open", "claimed", "decided", "final")
+ITEM_STATES = ("open", "claimed", "decided", "final", "shadow", "superseded")
 JOB_STATES = ("queued", "running", "done", "cancelled", "failed")
 LINE_STATES = ("queued", "running", "done", "failed", "cancelled")
 ACTIONS = ("accept", "edit", "override", "reject")
@@ -103,7 +103,8 @@ class Charge(Row):
 
 
 class WorklistItem(Row):
-    """A suggestion that waits for a coder. A claim holds until `lease_until`; `expected_amount` is in US cents."""
+    """A suggestion that waits for a coder. A claim holds until `lease_until`; `expected_amount` is in US cents. No
+    coder sees one that is "shadow"; "superseded" is one whose note was amended or withdrawn before it was coded."""
 
     __tablename__ = "worklist_items"
     document_id: Mapped[str] = mapped_column(ID)

@@ -1,0 +1,31 @@
+"""Items that no coder sees: of shadow mode, and of notes that were amended before they were coded."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+_BEFORE = "state IN ('open', 'claimed', 'decided', 'final')"
+_NOW = "state IN ('open', 'claimed', 'decided', 'final', 'shadow', 'superseded')"
+# What the first migration's name became under the naming convention, and what the declared one is.
+_OLD, _NEW = "ck_worklist_items_ck_worklist_items_state", "ck_worklist_items_state"
+
+
+def upgrade() -> None:
+    _replace(_OLD, _NEW, _NOW)
+
+
+def downgrade() -> None:
+    op.execute("UPDATE worklist_items SET state = 'final' WHERE state IN ('shadow', 'superseded')")
+    _replace(_NEW, _OLD, _BEFORE)
+
+
+def _replace(old: str, new: str, condition: str) -> None:
+    """SQLite makes the table anew for that."""
+    with op.batch_alter_table("worklist_items") as table:
+        table.drop_constraint(op.f(old), type_="check")
+        table.create_check_constraint(op.f(new), condition)
