@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 export PIP_NO_INPUT := 1
 CLIENT_GENERATOR := datamodel-code-generator==0.89.0 ruff==0.17.6
 
-.PHONY: client k8s loadtest setup run promtool postgresql test check bench soak faults overload accuracy clean help
+.PHONY: client k8s loadtest setup run demo promtool postgresql test check bench soak faults overload accuracy clean help
 
 help:  ## What there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -26,6 +26,9 @@ setup: $(VENV)/.installed  ## Install everything and prepare models and tables
 
 run: setup  ## Start the service, code one example note, keep serving (PORT=8000)
 	@exec $(VENV)/bin/codeserve serve --port $(PORT) --example examples/notes/ankle_injury.txt
+
+demo: setup  ## Play the whole way: simulated platforms, webhook, coding, draft charge, queue, decision, audit (PORT=8000)
+	@$(VENV)/bin/codeserve demo --port $(PORT)
 
 promtool:  ## What checks the alert rules, where this may install it
 	@command -v promtool >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \

@@ -110,6 +110,23 @@ def check(
 
 
 @app.command()
+def demo(
+    config: ConfigOption = DEFAULT_CONFIG,
+    examples: Annotated[Path, typer.Option(help="Folder of the example notes.")] = Path("examples"),
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Play the whole way with two simulated platforms: a signed note, its webhook, the real chain, the draft charge,
+    the coders' queue, decisions, final codes, the shadow comparison and the audit trail. What is stored goes with it.
+
+    Example: `codeserve demo`
+    """
+    from codeserve.demo.command import run
+
+    if not run(config, examples, port, console):
+        raise typer.Exit(1)
+
+
+@app.command()
 def capacity(
     notes_per_day: Annotated[float, typer.Option(min=1, help="Notes that come in a day.")],
     p99: Annotated[float, typer.Option(min=0.001, help="Seconds within which 99 % are answered in the busiest hour.")],

@@ -180,12 +180,16 @@ def test_who_holds_an_item_decides(desk: Queue) -> None:
 def test_final_codes_settle_shadow_items_which_no_coder_sees(desk: Queue) -> None:
     item = waiting(desk.database, mode="shadow")
     assert desk.listed() == []
+    assert desk.ask("GET", "/v1/worklist", params={"state": "shadow"}).status_code == 422
+    assert desk.ask("GET", f"/v1/worklist/{item.id}").status_code == 404
+    assert desk.ask("POST", f"/v1/worklist/{item.id}/claim", json={}).status_code == 404
     body = {"decisions": [ACCEPT], "review_s": 1}
-    assert desk.ask("POST", "/v1/encounters/e1/decisions", json=body).status_code == 409
+    assert desk.ask("POST", "/v1/encounters/e1/decisions", json=body).status_code == 404
     codes = {"diagnosis_codes": ["R07.9"], "procedures": [{"code": "99213"}, {"code": "93000"}]}
     final = desk.ask("POST", "/v1/encounters/e1/final-codes", json=codes).json()
     assert final["comparison"]["same"] == ["R07.9", "99213", "93000"]
     assert final["item"]["item_id"] == item.id
+    assert desk.ask("GET", f"/v1/worklist/{item.id}").json()["mode"] == "shadow"
 
 
 def test_of_several_notes_one_is_named(desk: Queue) -> None:

@@ -17,7 +17,7 @@ from codeserve.api.schemas_worklist import (
     DecisionsRequest,
     FinalCodesRequest,
     FinalCodesResponse,
-    ItemState,
+    ListedState,
     WorkDetail,
     WorkItem,
     WorkPage,
@@ -29,6 +29,7 @@ from codeserve.storage.sealing import unseal_json
 from codeserve.storage.tables import Suggestion, WorklistItem
 from codeserve.worklist import cursor as cursors
 from codeserve.worklist import queue, verdicts
+from codeserve.worklist.items import SUPERSEDED
 
 router = APIRouter(route_class=Guarded)
 MOST_BYTES = 1024 * 1024
@@ -44,7 +45,7 @@ ASSIGN = "assign"
 )
 async def worklist(
     request: Request,
-    state: ItemState = "open",
+    state: ListedState = "open",
     specialty: str | None = None,
     encounter_id: str | None = None,
     mine: bool = False,
@@ -164,7 +165,7 @@ async def final_codes(request: Request, encounter_id: str) -> Response:
     asked = await body_of(request, FinalCodesRequest, MOST_BYTES)
 
     def work(session: Session) -> FinalCodesResponse:
-        item = verdicts.item_of(session, caller.tenant, encounter_id, asked.item_id)
+        item = verdicts.item_of(session, caller.tenant, encounter_id, asked.item_id, (SUPERSEDED,))
         made = session.get_one(Suggestion, (item.tenant, item.suggestion_id))
         codes = asked.model_dump(exclude={"item_id"})
         verdicts.submit(session, stored.database.keys, item, caller.subject, codes, datetime.now(UTC))

@@ -22,6 +22,7 @@ from codeserve.api.schemas import (
 
 Action = Literal["accept", "edit", "override", "reject"]
 ItemState = Literal["open", "claimed", "decided", "final", "shadow", "superseded"]
+ListedState = Literal["open", "claimed", "decided", "final", "superseded"]
 ItemId = Annotated[str, Field(min_length=36, max_length=36)]
 MOST_LEASE_MINUTES = 480
 

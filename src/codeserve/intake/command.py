@@ -19,7 +19,6 @@ from codeserve.errors import SetupError
 from codeserve.intake import charges, events
 from codeserve.intake.gateway import Gateway
 from codeserve.intake.platforms import open_platforms
-from codeserve.storage import nodes
 from codeserve.storage.engine import Database
 from codeserve.storage.opening import open_database
 
@@ -50,12 +49,10 @@ def run_worker(config: Path) -> None:
         database = open_database(storage)
         platforms = open_platforms(settings.platforms, os.environ, home() / "platforms")
         gateway = Gateway(settings.worker.gateway, os.environ.get(settings.worker.key_env), settings.worker.timeout_s)
-        beat = asyncio.create_task(nodes.stay(database, nodes.this_machine()))
         try:
             steps = Steps(database, platforms, gateway, timedelta(hours=storage.note_hours))
             await work(steps, Batches(database, gateway, settings.worker.concurrency), settings.worker)
         finally:
-            beat.cancel()
             await gateway.close()
             await platforms.close()
             database.close()

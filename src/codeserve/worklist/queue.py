@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from codeserve.errors import Conflict, NotFound
 from codeserve.storage.tables import WorklistItem
 from codeserve.worklist.cursor import Place
-from codeserve.worklist.items import CLAIMED, OPEN
+from codeserve.worklist.items import CLAIMED, OPEN, SHADOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ def _chosen(tenant: str, wanted: Filters, state: str, after: Place | None, limit
 
 
 def of_tenant(session: Session, tenant: str, item_id: str) -> WorklistItem:
-    """Raises NotFound."""
+    """Raises NotFound, also for what no coder is to see."""
     item = session.get(WorklistItem, (tenant, item_id))
-    if item is None:
+    if item is None or item.state == SHADOW:
         raise NotFound("There is no such item in the worklist")
     return item
 

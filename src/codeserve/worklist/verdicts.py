@@ -17,7 +17,7 @@ from codeserve.storage.crypto import KeyRing
 from codeserve.storage.sealing import seal_json, unseal_json
 from codeserve.storage.tables import Decision, FinalCodes, Suggestion, WorklistItem
 from codeserve.worklist import queue
-from codeserve.worklist.items import CLAIMED, DECIDED, FINAL, OPEN, SUPERSEDED
+from codeserve.worklist.items import CLAIMED, DECIDED, FINAL, OPEN, SHADOW, SUPERSEDED
 
 ACTIONS = {"accept": "ACCEPTED", "edit": "EDITED", "override": "OVERRIDDEN", "reject": "REJECTED"}
 
@@ -34,10 +34,15 @@ class Verdict:
     comment: str | None
 
 
-def item_of(session: Session, tenant: str, encounter_id: str, item_id: str | None) -> WorklistItem:
-    """The encounter's item; with several notes the one that is named. Raises NotFound and InvalidNote."""
+def item_of(
+    session: Session, tenant: str, encounter_id: str, item_id: str | None, hidden: Sequence[str] = (SUPERSEDED, SHADOW)
+) -> WorklistItem:
+    """The encounter's item; with several notes the one that is named. `hidden`: states that count as not there. Raises
+    NotFound and InvalidNote."""
     waiting = select(WorklistItem).where(
-        WorklistItem.tenant == tenant, WorklistItem.encounter_id == encounter_id, WorklistItem.state != SUPERSEDED
+        WorklistItem.tenant == tenant,
+        WorklistItem.encounter_id == encounter_id,
+        WorklistItem.state.not_in(hidden),
     )
     found = [item for item in session.scalars(waiting) if item_id in (None, item.id)]
     if not found:

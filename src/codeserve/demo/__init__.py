@@ -1,0 +1,1 @@
+"""`codeserve demo`: two practices with simulated platforms, the real service and worker, played as it happens."""
