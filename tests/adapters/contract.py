@@ -27,7 +27,7 @@ from codeserve.adapters.errors import (
 )
 from codeserve.adapters.http import Sleep
 from codeserve.adapters.retries import Patience
-from codeserve.adapters.simulators.base import NoteOnFile, Simulator
+from codeserve.adapters.simulators.base import Host, NoteOnFile, Simulator
 from codeserve.errors import CodeserveError, NotFound, Unauthorized
 
 T = TypeVar("T")
@@ -54,10 +54,16 @@ class AdapterContract:
     def make_adapter(self, simulator: Simulator, patience: Patience, sleep: Sleep) -> Adapter:
         raise NotImplementedError
 
+    @pytest.fixture(scope="class")
+    def host(self) -> Iterator[Host]:
+        with Host().serving() as host:
+            yield host
+
     @pytest.fixture
-    def simulator(self) -> Iterator[Simulator]:
-        with self.make_simulator().serving() as simulator:
-            yield simulator
+    def simulator(self, host: Host) -> Simulator:
+        simulator = self.make_simulator()
+        host.show(simulator)
+        return simulator
 
     def use(
         self, simulator: Simulator, call: Call[T], patience: Patience = QUICK, naps: list[float] | None = None

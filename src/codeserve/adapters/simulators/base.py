@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codeserve.adapters.base import ChargeLine
 from codeserve.adapters.simulators.control import control_routes
@@ -122,12 +122,34 @@ class Simulator(ABC):
     @contextmanager
     def serving(self, port: int = 0) -> Iterator[Simulator]:
         """Served on loopback from a thread, until the block ends."""
+        with Host().serving(port) as host:
+            host.show(self)
+            yield self
+
+
+class Host:
+    """A server on loopback that shows one simulator after another: tests start it once for many."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        self._shown: ASGIApp | None = None
+
+    def show(self, simulator: Simulator) -> None:
+        simulator.root = self.root
+        self._shown = simulator.app()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._shown is not None  # nobody knows the address before
+        await self._shown(scope, receive, send)
+
+    @contextmanager
+    def serving(self, port: int = 0) -> Iterator[Host]:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
             self.root = f"http://127.0.0.1:{listener.getsockname()[1]}"
             config = uvicorn.Config(
-                self.app(), log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=0
+                self, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=0
             )
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
