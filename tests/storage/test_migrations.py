@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, inspect, select
+from sqlalchemy import CheckConstraint, Engine, MetaData, inspect, select
 
 from codeserve.errors import SetupError
 from codeserve.storage import migrate
@@ -18,6 +18,7 @@ from tests.storage.rows import fill
 
 KEY = b"k" * 32
 KEYS = KeyRing(key_id(KEY), {key_id(KEY): KEY})
+TABLES = Base.metadata.sorted_tables
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(migrate.config()).walk_revisions()][::-1]
 
 
@@ -39,6 +40,10 @@ def test_the_migrations_make_what_the_code_declares(empty_url: str) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []
+    declared = {t.name: {c.name for c in t.constraints if isinstance(c, CheckConstraint)} for t in TABLES}
+    inspector = inspect(database.engine)
+    made = {t.name: {c["name"] for c in inspector.get_check_constraints(t.name)} for t in TABLES}
+    assert made == declared
     assert migrate.current(database.engine) == migrate.newest() == REVISIONS[-1]
     database.close()
 

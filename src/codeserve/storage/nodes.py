@@ -6,7 +6,6 @@ of that is refused. PostgreSQL may have as many as there are.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -50,10 +49,3 @@ def beat(database: Database, machine: str, every_s: float = BEAT_S) -> None:
             join(database, machine)
         except CodeserveError as error:
             logger.error("this machine could not be announced: %s", error.detail)
-
-
-async def stay(database: Database, machine: str, beat_s: float = BEAT_S) -> None:
-    """The same from asyncio code, until cancelled."""
-    while True:
-        await asyncio.sleep(beat_s)
-        await asyncio.to_thread(join, database, machine)

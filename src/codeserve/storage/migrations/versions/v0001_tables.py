@@ -91,7 +91,7 @@ def upgrade() -> None:
         sa.Column("state", NAME, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_error", NAME),
-        sa.CheckConstraint("state IN ('received', 'running', 'done', 'dead')", name="ck_events_state"),
+        sa.CheckConstraint("state IN ('received', 'running', 'done', 'dead')", name=op.f("ck_events_state")),
         sa.PrimaryKeyConstraint("tenant", "id", name="pk_events"),
         sa.UniqueConstraint("platform", "tenant", "external_id", name="uq_events_platform_tenant_external_id"),
     )
@@ -107,7 +107,7 @@ def upgrade() -> None:
         sa.Column("created_by", NAME, nullable=False),
         sa.Column("created_at", UTC, nullable=False),
         sa.Column("finished_at", UTC),
-        sa.CheckConstraint("state IN ('queued', 'running', 'done', 'cancelled', 'failed')", name="ck_jobs_state"),
+        sa.CheckConstraint("state IN ('queued', 'running', 'done', 'cancelled', 'failed')", name=op.f("ck_jobs_state")),
         sa.PrimaryKeyConstraint("tenant", "id", name="pk_jobs"),
     )
     op.create_index("ix_jobs_tenant_created_at", "jobs", ["tenant", "created_at"])
@@ -129,7 +129,7 @@ def upgrade() -> None:
         sa.Column("approved_by", NAME),
         sa.Column("approved_at", UTC),
         sa.Column("figures", JSON, nullable=False),
-        sa.CheckConstraint("mode IN ('shadow', 'assisted', 'automated')", name="ck_rollout_mode"),
+        sa.CheckConstraint("mode IN ('shadow', 'assisted', 'automated')", name=op.f("ck_rollout_mode")),
         sa.PrimaryKeyConstraint("tenant", "specialty", name="pk_rollout"),
     )
     op.create_table(
@@ -148,7 +148,9 @@ def upgrade() -> None:
         sa.Column("state", NAME, nullable=False),
         sa.Column("request", SEALED),
         sa.Column("response", SEALED),
-        sa.CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="ck_job_lines_state"),
+        sa.CheckConstraint(
+            "state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_job_lines_state")
+        ),
         sa.ForeignKeyConstraint(
             ["tenant", "job_id"], ["jobs.tenant", "jobs.id"], name="fk_job_lines_tenant_job_id_jobs"
         ),
@@ -166,8 +168,8 @@ def upgrade() -> None:
         sa.Column("route", NAME, nullable=False),
         sa.Column("reasons", JSON, nullable=False),
         sa.Column("created_at", UTC, nullable=False),
-        sa.CheckConstraint("mode IN ('shadow', 'assisted', 'automated')", name="ck_suggestions_mode"),
-        sa.CheckConstraint("route IN ('auto_post', 'review', 'worklist')", name="ck_suggestions_route"),
+        sa.CheckConstraint("mode IN ('shadow', 'assisted', 'automated')", name=op.f("ck_suggestions_mode")),
+        sa.CheckConstraint("route IN ('auto_post', 'review', 'worklist')", name=op.f("ck_suggestions_route")),
         sa.ForeignKeyConstraint(
             ["tenant", "document_id"],
             ["documents.tenant", "documents.id"],
@@ -190,7 +192,7 @@ def upgrade() -> None:
         sa.Column("last_error", NAME),
         sa.Column("created_at", UTC, nullable=False),
         sa.Column("updated_at", UTC, nullable=False),
-        sa.CheckConstraint("state IN ('pending', 'posted', 'uncertain', 'failed')", name="ck_charges_state"),
+        sa.CheckConstraint("state IN ('pending', 'posted', 'uncertain', 'failed')", name=op.f("ck_charges_state")),
         sa.ForeignKeyConstraint(
             ["tenant", "document_id"],
             ["documents.tenant", "documents.id"],
@@ -225,7 +227,7 @@ def upgrade() -> None:
         sa.Column("lease_until", UTC),
         sa.Column("created_at", UTC, nullable=False),
         sa.Column("settled_at", UTC),
-        sa.CheckConstraint("state IN ('open', 'claimed', 'decided', 'final')", name="ck_worklist_items_state"),
+        sa.CheckConstraint("state IN ('open', 'claimed', 'decided', 'final')", name=op.f("ck_worklist_items_state")),
         sa.ForeignKeyConstraint(
             ["tenant", "document_id"],
             ["documents.tenant", "documents.id"],
@@ -254,7 +256,7 @@ def upgrade() -> None:
         sa.Column("reason", SEALED),
         sa.Column("review_s", sa.Float()),
         sa.Column("at", UTC, nullable=False),
-        sa.CheckConstraint("action IN ('accept', 'edit', 'override', 'reject')", name="ck_decisions_action"),
+        sa.CheckConstraint("action IN ('accept', 'edit', 'override', 'reject')", name=op.f("ck_decisions_action")),
         sa.ForeignKeyConstraint(
             ["tenant", "item_id"],
             ["worklist_items.tenant", "worklist_items.id"],

@@ -11,21 +11,20 @@ depends_on = None
 
 _BEFORE = "state IN ('open', 'claimed', 'decided', 'final')"
 _NOW = "state IN ('open', 'claimed', 'decided', 'final', 'shadow', 'superseded')"
-# What the first migration's name became under the naming convention, and what the declared one is.
-_OLD, _NEW = "ck_worklist_items_ck_worklist_items_state", "ck_worklist_items_state"
+_NAME = "ck_worklist_items_state"
 
 
 def upgrade() -> None:
-    _replace(_OLD, _NEW, _NOW)
+    _replace(_NOW)
 
 
 def downgrade() -> None:
     op.execute("UPDATE worklist_items SET state = 'final' WHERE state IN ('shadow', 'superseded')")
-    _replace(_NEW, _OLD, _BEFORE)
+    _replace(_BEFORE)
 
 
-def _replace(old: str, new: str, condition: str) -> None:
+def _replace(condition: str) -> None:
     """SQLite makes the table anew for that."""
     with op.batch_alter_table("worklist_items") as table:
-        table.drop_constraint(op.f(old), type_="check")
-        table.create_check_constraint(op.f(new), condition)
+        table.drop_constraint(op.f(_NAME), type_="check")
+        table.create_check_constraint(op.f(_NAME), condition)
