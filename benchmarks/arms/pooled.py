@@ -74,6 +74,7 @@ def _engine(folder: Path, chosen: TaggerSettings) -> Any:
     arguments = AsyncEngineArgs(
         model=str(folder),
         runner="pooling",
+        hf_overrides={"architectures": ["BertForTokenClassification"]},  # our tagger's file names the bare encoder
         dtype=chosen.dtype,
         max_num_batched_tokens=chosen.max_batch_tokens,
         max_num_seqs=64,

@@ -34,6 +34,16 @@ ENVIRONMENT = {
     proxy.CALLBACK_VARIABLE: proxy.CALLBACK,
     # What is unhealthy may hang: waiting for it to drain would only delay its replacement.
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
+    # Ray would start its workers at 15: beside other programs of a machine the replicas would starve.
+    "RAY_worker_niceness": "0",
+    # The controller kills a proxy that does not answer within 5 s of its start, which on a busy machine ends every start.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
+    # It looks around ten times a second unless told otherwise: 32 ms of CPU in each second, whatever there is to do.
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    # A call between replicas is one gRPC message there and one back, in a third less CPU than Ray's own task and object
+    # (docs/decisions/031); its bound is far above what the longest note needs.
+    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
+    "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(64 * 2**20),
 }
 
 

@@ -34,7 +34,7 @@ class Waiting(NamedTuple):
 
 
 def padded_tokens(batch: Sequence[Waiting]) -> int:
-    """What a batch costs: every chunk is padded to the longest."""
+    """What a batch costs at most: where the model pads, every chunk is padded to the longest."""
     return len(batch) * (max(len(one.chunk.ids) for one in batch) + SPECIAL_TOKENS)
 
 
@@ -116,7 +116,8 @@ class EntityTagger:
         lengths = [len(one.chunk.ids) + SPECIAL_TOKENS for one in batch]
         waited = [begun - one.since for one in batch]
         ended = time.perf_counter()
-        self._figures.batch(waited, lengths, padded_tokens(batch), ended - begun)
+        padded = padded_tokens(batch) if self._model.pads else sum(lengths)
+        self._figures.batch(waited, lengths, padded, ended - begun)
         trace_batch(batch, begun, ended)
         return found
 

@@ -44,9 +44,17 @@ class TaggerModel:
         self.labels: tuple[str, ...] = map_labels(_names(self._model.config.id2label), label_map)
         self.max_tokens: int = self._model.config.max_position_embeddings - 2
         self.probe_id: int = self._sep
+        # A CPU takes 195 us a token alone and 250 in padded batches (one core, bfloat16), and alone what comes out of a
+        # chunk does not depend, in its last digits, on the chunks beside it.
+        self.pads = device != "cpu"
 
     def run(self, batch: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
         """For each list of ids (no special tokens, at most `max_tokens`) an array (tokens, labels); rows sum to 1."""
+        if self.pads:
+            return self._together(batch)
+        return [rows for chunk in batch for rows in self._together([chunk])]
+
+    def _together(self, batch: Sequence[Sequence[int]]) -> list[npt.NDArray[np.float32]]:
         if not batch:
             return []
         longest = max(map(len, batch))
