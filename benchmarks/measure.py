@@ -16,6 +16,7 @@ from benchmarks import load, notes, results, servers, settings
 from benchmarks.arms import codeserve, offline, plain, pooled, replay
 
 LENGTHS = (1_000, 4_000, 16_000, 60_000, 200_000)
+STUB_ENGINE_S = 0.8
 COMPARED = 60  # notes whose answers are held against the service's
 SERVERS: dict[str, Callable[[dict[str, Any], Path], servers.Server]] = {
     "naive": plain.start_naive,
@@ -138,26 +139,37 @@ def growth(models: str, folder: Path, say: Callable[[str], None], lengths: Seque
 
 
 def replicas(folder: Path, plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
-    """The closed loop of tiny models with more taggers and reasoners."""
-    rows = []
+    """The closed loop of tiny models with more taggers and reasoners, and with more stub engines (what offline.py
+    recorded in this folder, given after `STUB_ENGINE_S`): those use no core, so the serving layer is what limits."""
+    config = settings.configuration("tiny", folder)
+    rows: list[dict[str, Any]] = []
     for taggers, reasoners in ((1, 1), (2, 1), (4, 1), (1, 2)):
-        config = settings.with_replicas(
-            settings.configuration("tiny", folder), EntityTagger=taggers, Reasoner=reasoners
-        )
-        say(f"replicas: {taggers} taggers, {reasoners} reasoners")
-        server = codeserve.start(config, folder, f"replicas-{taggers}-{reasoners}")
-        try:
-            load.run(load.Load(server.url, notes.bodies(), "closed", plan.saturated, plan.arm_warm_s))
-            blocks = [
-                measured(
-                    server, load.Load(server.url, notes.bodies(), "closed", plan.saturated, plan.seconds, 2, seed=i)
-                )
-                for i in range(plan.repetitions)
-            ]
-            rows.append({"taggers": taggers, "reasoners": reasoners, "blocks": blocks, "memory_mib": server.memory()})
-        finally:
-            server.stop()
+        chosen = settings.with_replicas(config, EntityTagger=taggers, Reasoner=reasoners)
+        server = codeserve.start(chosen, folder, f"replicas-{taggers}-{reasoners}")
+        rows.append({"taggers": taggers, "reasoners": reasoners, **_saturated(server, plan, plan.saturated, say)})
+    for engines in (1, 2, 4, 8):
+        chosen = settings.with_replicas(config, cpus=0.1, Reasoner=engines)
+        server = replay.start(chosen, folder, "engines", STUB_ENGINE_S)
+        told = _saturated(server, plan, 2 * replay.ENGINE_SLOTS * engines, say)
+        due = engines * replay.ENGINE_SLOTS / STUB_ENGINE_S
+        rows.append({"taggers": 1, "stub_engines": engines, "engines_due_per_s": due, **told})
     return _written(folder, "replicas", {"rows": rows})
+
+
+def _saturated(server: servers.Server, plan: Plan, callers: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """A closed loop of so many callers, repeated; stops the server."""
+    say(f"{server.name}: {callers} callers")
+    try:
+        load.run(load.Load(server.url, notes.bodies(), "closed", callers, plan.arm_warm_s))
+        blocks = [
+            measured(
+                server, load.Load(server.url, notes.bodies(), "closed", callers, plan.seconds, plan.warm_s, seed=i)
+            )
+            for i in range(plan.repetitions)
+        ]
+        return {"blocks": blocks, "memory_mib": server.memory(), "warm_share": plan.warm_s / plan.seconds}
+    finally:
+        server.stop()
 
 
 def soak(models: str, folder: Path, seconds: float, say: Callable[[str], None]) -> dict[str, Any]:

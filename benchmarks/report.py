@@ -286,11 +286,25 @@ def _growth(raw: dict[str, Any]) -> str:
 
 
 def _replicas(raw: dict[str, Any]) -> str:
-    rows = [
-        [row["taggers"], row["reasoners"], results.middle(row["blocks"]), sum(row["memory_mib"].values())]
-        for row in raw["rows"]
-    ]
-    return "### Replicas on the same cores\n\n" + _table(("taggers", "reasoners", "notes/s", "resident MiB"), rows)
+    own = [row for row in raw["rows"] if "reasoners" in row]
+    stubs = [row for row in raw["rows"] if "stub_engines" in row]
+    one = _table(
+        ("taggers", "reasoners", "notes/s", "resident MiB"),
+        [[row["taggers"], row["reasoners"], results.middle(row["blocks"]), _resident(row)] for row in own],
+    )
+    told = "Stub engines use no core, as GPUs elsewhere: what is missing to what they could do is the serving layer's."
+    head = ("stub engines", "notes/s they could do", "notes/s", "of it", "CPU ms a note", "resident MiB")
+    return f"### Replicas on the same cores\n\n{one}\n{told}\n\n{_table(head, [_stub(row) for row in stubs])}"
+
+
+def _stub(row: dict[str, Any]) -> list[float]:
+    speed, due = results.middle(row["blocks"]), row["engines_due_per_s"]
+    cpu = results.cpu_per_note(row["blocks"], row["warm_share"])
+    return [row["stub_engines"], due, speed, speed / due, sum(cpu.values()), _resident(row)]
+
+
+def _resident(row: dict[str, Any]) -> int:
+    return sum(row["memory_mib"].values())
 
 
 def _soak(raw: dict[str, Any]) -> str:

@@ -49,10 +49,14 @@ def with_import(config: dict[str, Any], path: str) -> dict[str, Any]:
     return changed
 
 
-def with_replicas(config: dict[str, Any], **counts: int) -> dict[str, Any]:
+def with_replicas(config: dict[str, Any], cpus: float | None = None, **counts: int) -> dict[str, Any]:
+    """`cpus`: what Ray counts for each replica of those named, if not what the configuration says."""
     changed = copy.deepcopy(config)
     for deployment in changed["applications"][0]["deployments"]:
-        deployment["num_replicas"] = counts.get(deployment["name"], deployment["num_replicas"])
+        if deployment["name"] in counts:
+            deployment["num_replicas"] = counts[deployment["name"]]
+            if cpus is not None:
+                deployment["ray_actor_options"]["num_cpus"] = cpus
     return changed
 
 

@@ -1,10 +1,13 @@
 """The serving layer alone: the real gateway, proxy, handles and messages, with recorded answers in the models' place.
 
-What its processes use is what framework, transport and JSON cost a note: rules, retrieval and models do not run.
+What its processes use is what framework, transport and JSON cost a note: rules, retrieval and models do not run. With
+`engine_s` each reasoner is a stub engine: that many seconds a note, `ENGINE_SLOTS` notes at once, no CPU.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +29,8 @@ from codeserve.service import CodingService, load_knowledge
 from codeserve.tagging.entities import Chunk, Entity
 
 RECORD = "CODESERVE_BENCH_RECORD"
+ENGINE = "CODESERVE_BENCH_ENGINE_S"
+ENGINE_SLOTS = 4
 
 
 class Replay(CodingService):
@@ -64,12 +69,17 @@ class ReplayTagger:
 
 @serve.deployment(name="Reasoner", ray_actor_options={"num_cpus": 0.2}, max_ongoing_requests=128)
 class ReplayReasoner:
-    def __init__(self, record: str) -> None:
+    def __init__(self, record: str, engine_s: float) -> None:
         self._answers = {note["questions"]: note["answers"] for note in read(record)}
+        self._engine_s = engine_s
+        self._slots = asyncio.Semaphore(ENGINE_SLOTS)
 
     async def answer(
         self, version: str, questions: Sequence[Question], quick: bool, seconds: float, traceparent: str | None
     ) -> tuple[Answer, ...]:
+        if self._engine_s:
+            async with self._slots:
+                await asyncio.sleep(self._engine_s)
         found: tuple[Answer, ...] = self._answers[tuple(questions)]
         return found
 
@@ -110,13 +120,12 @@ def read(record: str) -> list[dict[str, Any]]:
 
 
 def build(args: dict[str, Any]) -> Application:
-    import os
-
     record = os.environ[RECORD]
-    return ReplayGateway.bind(args, record, ReplayTagger.bind(record), ReplayReasoner.bind(record))
+    reasoner = ReplayReasoner.bind(record, float(os.environ[ENGINE]))
+    return ReplayGateway.bind(args, record, ReplayTagger.bind(record), reasoner)
 
 
-def start(config: dict[str, Any], folder: Path) -> servers.Server:
+def start(config: dict[str, Any], folder: Path, name: str = "replay", engine_s: float = 0.0) -> servers.Server:
     changed = settings.with_import(config, "benchmarks.arms.replay:build")
-    environment = {RECORD: str((folder / "recorded.pickle").absolute())}
-    return codeserve.start(changed, folder, "replay", environment)
+    environment = {RECORD: str((folder / "recorded.pickle").absolute()), ENGINE: str(engine_s)}
+    return codeserve.start(changed, folder, name, environment)
