@@ -36,7 +36,7 @@ ENVIRONMENT = {
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
     # Ray would start its workers at 15: beside other programs of a machine the replicas would starve.
     "RAY_worker_niceness": "0",
-    # The controller kills a proxy that does not answer within 5 s of its start, which on a busy machine ends every start.
+    # The controller kills a proxy that is silent for 5 s at its start, which on a busy machine ends every start.
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
     # It looks around ten times a second unless told otherwise: 32 ms of CPU in each second, whatever there is to do.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
