@@ -23,6 +23,8 @@ import pytest
 import uvicorn
 import yaml
 from sqlalchemy import func, select
+from starlette.requests import Request
+from starlette.responses import Response
 
 from codeserve.adapters.simulators.base import NoteOnFile, Simulator
 from codeserve.adapters.simulators.fhir import FhirSimulator
@@ -39,6 +41,14 @@ from tests.conftest import free_port
 NOTE = NoteOnFile("Seen for chest pain since Monday. ECG done and read today: normal.")
 PATIENCE_S = 120  # on a busy machine; what is waited for comes in a second
 TENANT = "north"
+
+
+class Forgetful(FhirSimulator):
+    """A server without conditional create: whoever posts twice has two."""
+
+    async def _create(self, request: Request) -> Response:
+        request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"if-none-exist"]
+        return await super()._create(request)
 
 
 @dataclass
@@ -139,7 +149,7 @@ class Scene:
 @contextmanager
 def scene(folder: Path, database_url: str, keys_file: Path, schedule: str | None = None) -> Iterator[Scene]:
     """On a migrated database. `schedule`: of pulls."""
-    simulator, port = FhirSimulator(), free_port()
+    simulator, port = Forgetful(), free_port()
     with simulator.serving():
         platform = {
             "adapter": "fhir",
