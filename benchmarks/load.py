@@ -60,7 +60,7 @@ class Sent:
 
 
 def run(load: Load) -> dict[str, Any]:
-    """`sent` (all that was due after the warm-up), `seconds`, and the generator's own `cpu_s`."""
+    """`sent` (all that ended after the warm-up), `seconds`, how many were `answered` in all, and the generator's `cpu_s`."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
         input=json.dumps(asdict(load)).encode(),
@@ -81,6 +81,7 @@ class Generator:
         self._order = self._notes()
         self._begun = 0.0
         self.sent: list[Sent] = []
+        self.answered = 0  # warm-up included
 
     async def run(self) -> None:
         modes: dict[str, Callable[[], Awaitable[None]]] = {
@@ -140,7 +141,8 @@ class Generator:
             one.status = LOST
         one.done = self._now()
         one.cpu_s = {kind: cpu_of(pids) - before[kind] for kind, pids in self._load.watch.items()}
-        if due >= 0:
+        self.answered += one.status == 200
+        if one.done >= 0:  # under way when the warm-up ended: counts for throughput, not for latency
             self.sent.append(one)
 
 
@@ -152,7 +154,8 @@ async def _main(load: Load) -> dict[str, Any]:
         await generator.run()
     spent = load.seconds or max((one.done for one in generator.sent), default=0.0)
     sent = [{key: value for key, value in asdict(one).items() if value != {}} for one in generator.sent]
-    return {"sent": sent, "seconds": spent, "cpu_s": time.process_time(), "load_average": os.getloadavg()[0]}
+    told = {"sent": sent, "seconds": spent, "answered": generator.answered}
+    return {**told, "cpu_s": time.process_time(), "load_average": os.getloadavg()[0]}
 
 
 if __name__ == "__main__":

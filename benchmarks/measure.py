@@ -167,7 +167,7 @@ def _saturated(server: servers.Server, plan: Plan, callers: int, say: Callable[[
             )
             for i in range(plan.repetitions)
         ]
-        return {"blocks": blocks, "memory_mib": server.memory(), "warm_share": plan.warm_s / plan.seconds}
+        return {"blocks": blocks, "memory_mib": server.memory()}
     finally:
         server.stop()
 

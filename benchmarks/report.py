@@ -14,7 +14,7 @@ from codeserve.artifacts import write_whole
 from codeserve.capacity.simulation import Curve, simulate
 
 SLO_S = 10.0
-SLOTS = 64
+PLACES = 48  # notes that the gateway of serve_config.yaml has at once: at work and in line
 HEAD = """# Benchmarks
 
 Made by `python -m benchmarks report` from the raw results of one run (`make bench`); the words around the figures stand
@@ -138,9 +138,9 @@ def _cpu(raw: dict[str, Any]) -> str:
     used = {}
     for name in names:
         blocks = results.at(raw[name]["blocks"], "closed", _best(raw[name]["blocks"]))
-        used[name] = results.cpu_per_note(blocks, 0.2)
-        notes = sum(len(block["sent"]) for block in blocks)
-        used[name]["load generator"] = 1000 * sum(block["generator_cpu_s"] for block in blocks) / max(notes, 1) / 1.2
+        used[name] = results.cpu_per_note(blocks)
+        notes = sum(block["answered"] for block in blocks)
+        used[name]["load generator"] = 1000 * sum(block["generator_cpu_s"] for block in blocks) / max(notes, 1)
     kinds = sorted(
         {kind for row in used.values() for kind in row}, key=lambda k: -max(r.get(k, 0) for r in used.values())
     )
@@ -195,7 +195,7 @@ def _open(blocks: Sequence[results.Block], profile: dict[str, Any], models: str,
     for rate in results.levels(blocks, "open"):
         some = results.at(blocks, "open", rate)
         seconds = results.pooled(some)
-        told = simulate(rate, curve, 1, SLOTS, profile["works"], arrivals=4000)
+        told = simulate(rate, curve, 1, PLACES, profile["works"], arrivals=4000)
         pairs = {
             "p50": results.quantile(seconds, 0.5),
             "p99": results.quantile(seconds, 0.99),
@@ -299,7 +299,7 @@ def _replicas(raw: dict[str, Any]) -> str:
 
 def _stub(row: dict[str, Any]) -> list[float]:
     speed, due = results.middle(row["blocks"]), row["engines_due_per_s"]
-    cpu = results.cpu_per_note(row["blocks"], row["warm_share"])
+    cpu = results.cpu_per_note(row["blocks"])
     return [row["stub_engines"], due, speed, speed / due, sum(cpu.values()), _resident(row)]
 
 

@@ -20,12 +20,12 @@ def quantile(values: Iterable[float], share: float) -> float:
 
 
 def latencies(block: Block) -> list[float]:
-    """Seconds from the due arrival to the answer, of the notes that were answered."""
-    return [one["done"] - one["due"] for one in block["sent"] if one["status"] == 200]
+    """Seconds from the due arrival to the answer, of the notes that came due after the warm-up and were answered."""
+    return [one["done"] - one["due"] for one in block["sent"] if one["status"] == 200 and one["due"] >= 0]
 
 
 def notes_per_s(block: Block) -> float:
-    """Answers that came within the block."""
+    """Answers that came within the block, whenever their notes came due: else a closed loop would lose a note a caller."""
     return sum(one["status"] == 200 and one["done"] <= block["seconds"] for one in block["sent"]) / block["seconds"]
 
 
@@ -37,7 +37,8 @@ def others(block: Block, warm_s: float) -> float:
 
 def goodput(block: Block, slo_s: float) -> float:
     """Notes a second that came due within the block and were answered within the SLO."""
-    within = sum(one["status"] == 200 and one["done"] - one["due"] <= slo_s for one in block["sent"])
+    due = [one for one in block["sent"] if one["due"] >= 0]
+    within = sum(one["status"] == 200 and one["done"] - one["due"] <= slo_s for one in due)
     return within / block["seconds"]
 
 
@@ -81,9 +82,9 @@ def stages(blocks: Sequence[Block]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seen.items()}
 
 
-def cpu_per_note(blocks: Sequence[Block], warm_share: float) -> dict[str, float]:
-    """Mean CPU milliseconds a note by kind of process; `warm_share`: warm-up seconds over counted ones."""
-    notes = sum(len(latencies(block)) for block in blocks) * (1 + warm_share)
+def cpu_per_note(blocks: Sequence[Block]) -> dict[str, float]:
+    """Mean CPU milliseconds a note by kind of process, warm-up included."""
+    notes = sum(block["answered"] for block in blocks)
     kinds = sorted({kind for block in blocks for kind in block["server_cpu_s"]})
     return {
         kind: 1000 * sum(block["server_cpu_s"].get(kind, 0.0) for block in blocks) / max(notes, 1) for kind in kinds

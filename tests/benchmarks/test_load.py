@@ -69,7 +69,8 @@ def test_an_open_loop_counts_a_queue_from_the_due_arrival() -> None:
 def test_the_warm_up_is_not_counted() -> None:
     generator, at_once = generated("closed", 1, pause_s=0.02, seconds=0.1, warm_s=0.2)
     assert len(at_once) > len(generator.sent)
-    assert all(one.due >= 0 for one in generator.sent)
+    assert all(one.done >= 0 for one in generator.sent)
+    assert generator.answered == len(at_once)
 
 
 def test_each_note_once_keeps_its_answer() -> None:

@@ -18,12 +18,26 @@ def sent(due: float, done: float, status: int = 200, **more: Any) -> dict[str, A
 
 
 def block(mode: str, level: float, *requests: dict[str, Any], seconds: float = 10.0) -> dict[str, Any]:
-    return {"mode": mode, "level": level, "seconds": seconds, "sent": list(requests), "server_cpu_s": {"Gateway": 1.0}}
+    return {
+        "mode": mode,
+        "level": level,
+        "seconds": seconds,
+        "sent": list(requests),
+        "server_cpu_s": {"Gateway": 1.0},
+        "answered": len(requests),
+    }
 
 
 def test_only_answers_within_the_block_count_as_throughput() -> None:
     one = block("closed", 2, sent(0, 1), sent(9, 11), sent(2, 3, status=503))
     assert results.notes_per_s(one) == pytest.approx(0.1)
+
+
+def test_what_was_under_way_when_the_block_began_counts_as_throughput_and_not_as_latency() -> None:
+    one = block("closed", 2, sent(-1, 1), sent(1, 2))
+    assert results.notes_per_s(one) == pytest.approx(0.2)
+    assert results.latencies(one) == [1]
+    assert results.goodput(one, slo_s=5.0) == pytest.approx(0.1)
 
 
 def test_goodput_counts_what_came_due_and_was_answered_in_time() -> None:

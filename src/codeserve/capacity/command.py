@@ -41,6 +41,6 @@ def _assumptions(wish: Wish, profile: Profile) -> list[str]:
         f"one chain is as measured: {profile.name}: {profile.measured}",
         f"{wish.busiest_hour:.0%} of a day's notes come in its busiest hour, independently of one another (Poisson)",
         "notes cost what the measured ones did; longer notes cost more",
-        f"{wish.slots} notes at once are admitted for each chain; the least busy chain takes the next one",
+        f"{wish.slots} notes at once are at work or in line for each chain; the least busy chain takes the next one",
         "chains on more machines are as quick as one: replicas share nothing, which is measured on one machine only",
     ]
