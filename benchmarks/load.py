@@ -60,7 +60,7 @@ class Sent:
 
 
 def run(load: Load) -> dict[str, Any]:
-    """`sent` (all that ended after the warm-up), `seconds`, how many were `answered` in all, and the generator's `cpu_s`."""
+    """`sent` (all that ended after the warm-up), `seconds`, how many were `answered` in all, the generator's `cpu_s`."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
         input=json.dumps(asdict(load)).encode(),

@@ -25,7 +25,7 @@ def latencies(block: Block) -> list[float]:
 
 
 def notes_per_s(block: Block) -> float:
-    """Answers that came within the block, whenever their notes came due: else a closed loop would lose a note a caller."""
+    """Answers that came within the block, whenever they came due: else a closed loop would lose a note a caller."""
     return sum(one["status"] == 200 and one["done"] <= block["seconds"] for one in block["sent"]) / block["seconds"]
 
 

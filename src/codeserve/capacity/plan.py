@@ -58,7 +58,8 @@ class Profile(Settings):
 @dataclass(frozen=True, slots=True)
 class Wish:
     """`busiest_hour`: the share of a day's notes that comes in its busiest hour; `spare`: replicas that may be lost or
-    updated at that hour; `slots`: notes that each chain's gateway has at once, at work and in line; `price`: of one chain an hour."""
+    updated at that hour; `slots`: notes that each chain's gateway has at once, at work and in line; `price`: of one
+    chain an hour."""
 
     notes_per_day: float
     p99_s: float
