@@ -60,7 +60,7 @@ class Sent:
 
 
 def run(load: Load) -> dict[str, Any]:
-    """`sent` (all that ended after the warm-up), `seconds`, how many were `answered` in all, the generator's `cpu_s`."""
+    """`sent` (all that ended after the warm-up), `seconds`, how many were `answered` in all, and `cpu_s` of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load"],
         input=json.dumps(asdict(load)).encode(),
