@@ -113,6 +113,7 @@ def test_who_may_give_an_item_back_or_away(desk: Queue) -> None:
     path = f"/v1/worklist/{item.id}/claim"
     assert desk.ask("POST", path, json={"coder": "bob"}).status_code == 403
     assert desk.ask("POST", path, "bob", json={"coder": "ann"}).json()["claimed_by"] == "ann"
+    assert desk.trail() == [("bob", "CLAIMED")]
     assert desk.ask("DELETE", path, "bob").json()["state"] == "open"
     assert desk.ask("DELETE", path).status_code == 409
 

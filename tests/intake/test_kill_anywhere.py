@@ -9,17 +9,26 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from codeserve.intake import steps
+from codeserve.intake import steps, worker
 from codeserve.storage.tables import AuditRow
 from tests.intake.scene import NOTE, Scene, scene
 
 # A crash in the middle of a hand-over, at each place of each step, and after the last step.
-POINTS = sorted(set(re.findall(r'crash_point\("([a-z]+:[a-z]+)"', Path(steps.__file__).read_text())))
+SOURCES = (worker, steps)
+POINTS = sorted({p for s in SOURCES for p in re.findall(r'crash_point\("(\w+:\w+)"', Path(s.__file__).read_text())})
 
 
 def test_the_points_are_those_of_every_step() -> None:
-    assert {point.split(":")[0] for point in POINTS} == {"fetch", "code", "draft", "enlist", "tell", "settle"}
-    assert len(POINTS) >= 17
+    assert {point.split(":")[0] for point in POINTS} == {
+        "handover",
+        "fetch",
+        "code",
+        "draft",
+        "enlist",
+        "tell",
+        "settle",
+    }
+    assert len(POINTS) >= 18
 
 
 def test_killed_at_every_place_nothing_is_lost_and_nothing_is_there_twice(

@@ -121,3 +121,15 @@ def test_a_delivery_that_proves_nothing_is_not_stored(stage: Scene) -> None:
         assert answer.status_code == 401
     assert stage.ask("POST", "/v1/webhooks/elsewhere", content=told.body).status_code == 404
     assert stage.count(Event) == stage.count(AuditRow) == 0
+
+
+def test_a_worker_stops_when_it_is_told_to(stage: Scene) -> None:
+    """And on SQLite it is the only one."""
+    with stage.worker() as process:
+        stage.wait(lambda: "worker runs" in stage.log(), process)
+        if stage.database.is_sqlite:
+            with stage.worker() as second:
+                assert second.wait(timeout=120) == 1
+            assert "another worker" in stage.log()
+        process.terminate()
+        assert process.wait(timeout=120) == 0

@@ -107,7 +107,8 @@ async def claim(request: Request, item_id: str) -> Response:
 
     def work(session: Session) -> WorkItem:
         item = queue.claim(session, caller.tenant, item_id, coder, lease, datetime.now(UTC))
-        _append(session, request, item, "CLAIMED", {"lease_s": lease.total_seconds()}, coder)
+        other = {} if coder == caller.subject else {"holder": coder}
+        _append(session, request, item, "CLAIMED", {"lease_s": lease.total_seconds(), **other})
         return shown(item)
 
     return json_response(await stored_of(request).write(work))
@@ -175,9 +176,7 @@ async def final_codes(request: Request, encounter_id: str) -> Response:
     return json_response(await stored.write(work))
 
 
-def _append(
-    session: Session, request: Request, item: WorklistItem, action: str, details: dict[str, Any], actor: str = ""
-) -> None:
+def _append(session: Session, request: Request, item: WorklistItem, action: str, details: dict[str, Any]) -> None:
     """To the trail, in the same transaction: who looked at what, and who took it."""
-    about = verdicts.record(item, actor or principal_of(request).subject, action, details)
+    about = verdicts.record(item, principal_of(request).subject, action, details)
     append(session, stored_of(request).database.keys, about)
