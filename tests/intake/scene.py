@@ -30,10 +30,12 @@ from codeserve.adapters.simulators.base import NoteOnFile, Simulator
 from codeserve.adapters.simulators.fhir import FhirSimulator
 from codeserve.adapters.simulators.tokens import credentials
 from codeserve.api.app import create_app
-from codeserve.api.stored import open_stored
+from codeserve.api.stored import Stored
 from codeserve.config import AppSettings, load_settings
 from codeserve.intake.crash import VARIABLE
+from codeserve.intake.platforms import open_platforms
 from codeserve.storage.engine import Database
+from codeserve.storage.opening import open_database
 from codeserve.storage.tables import AuditRow, Charge, Document, Event, Suggestion, WorklistItem
 from tests.api.fakes import FakeService
 from tests.conftest import free_port
@@ -167,12 +169,11 @@ def scene(folder: Path, database_url: str, keys_file: Path, schedule: str | None
         config = folder / "serve_config.yaml"
         config.write_text(yaml.safe_dump({"applications": [{"name": "codeserve", "args": args}]}))
         known = credentials(token_url=f"{simulator.root}/oauth/token")
-        environment = {"CLINIC_CREDENTIALS": json.dumps(known), "CLINIC_SECRET": simulator.webhook_secret}
-        environment["CODESERVE_HOME"] = str(folder / "home")
-        os.environ.update(environment)
+        secrets = {"CLINIC_CREDENTIALS": json.dumps(known), "CLINIC_SECRET": simulator.webhook_secret}
+        environment = {**secrets, "CODESERVE_HOME": str(folder / "home")}
         settings = load_settings(args)
-        stored = open_stored(settings)
-        assert stored is not None
+        assert settings.storage is not None
+        stored = Stored(open_database(settings.storage), open_platforms(settings.platforms, secrets))
         coder = FakeService()
         with serving(create_app(coder, settings.gateway, stored=stored), port) as url:
             yield Scene(simulator, coder, stored.database, settings, config, url, environment)
