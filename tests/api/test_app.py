@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -477,3 +479,15 @@ def test_one_who_hangs_up_frees_its_slot() -> None:
     service.delay_s = 0
     assert post(app, EXAMPLE).status_code == 200
     assert 'status="499"} 1.0' in request(app, "GET", "/metrics").text
+
+
+def test_without_storage_no_database_and_no_adapter_is_loaded() -> None:
+    """The synchronous way is as it was."""
+    code = (
+        "import sys; from codeserve.api.app import create_app; from codeserve.config import GatewaySettings;"
+        "create_app(None, GatewaySettings());"
+        "names = 'sqlalchemy alembic dbos psycopg codeserve.adapters codeserve.intake';"
+        "print(sorted(set(names.split()) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "[]"

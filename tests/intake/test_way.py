@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from codeserve.errors import InvalidNote
 from codeserve.storage.tables import AuditRow, Document, Event, Rollout, Watermark, WorklistItem
 from tests.intake.scene import NOTE, TENANT, Scene, scene
 
@@ -133,3 +135,21 @@ def test_a_worker_stops_when_it_is_told_to(stage: Scene) -> None:
             assert "another worker" in stage.log()
         process.terminate()
         assert process.wait(timeout=120) == 0
+
+
+def test_no_word_of_the_note_and_no_name_lies_in_clear(tmp_path: Path, migrated: Path, keys_file: Path) -> None:
+    """In our file, in the workflow's own and in the worker's log, also where a step fails."""
+    shutil.copy(migrated, tmp_path / "test.db")
+    with scene(tmp_path, f"sqlite:///{tmp_path / 'test.db'}", keys_file) as stage:
+        stage.coder.fail = InvalidNote("Marla Quillfeather has chest pain", field="text")
+        for _ in range(2):
+            assert stage.announce(stage.simulator.sign(NOTE)) == 202
+            with stage.worker() as process:
+                stage.wait(stage.settled, process)
+            stage.coder.fail = None
+        assert stage.states() == ["dead", "done"]
+    files = [path for path in tmp_path.iterdir() if path.is_file() and not path.name.endswith(".yaml")]
+    assert {"test.db", "test.db.workflows", "worker.log"} <= {path.name for path in files}
+    for path in files:
+        kept = path.read_bytes()
+        assert [word for word in (b"Quillfeather", b"MRN-7714502", b"chest pain") if word in kept] == [], path.name
