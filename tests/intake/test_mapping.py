@@ -48,6 +48,15 @@ def test_a_draft_has_the_visit_first_and_pointers_by_place() -> None:
     assert (draft.patient_id, draft.encounter_id, draft.date_of_service) == ("p1", "e1", date(2026, 3, 2))
 
 
+def test_a_visit_is_not_for_the_external_cause() -> None:
+    told = response()
+    one = told["diagnosis_codes"][0]
+    told["diagnosis_codes"] = [one, {**one, "code": "W00.1XXA", "role": "external_cause", "sequence": 2}]
+    draft = draft_of("ref", "d1", source(), told)
+    assert isinstance(draft, DraftCharge)
+    assert (draft.diagnoses, draft.lines[0].diagnosis_pointers) == (("R07.9", "W00.1XXA"), (1,))
+
+
 def test_what_cannot_be_a_claim_says_why() -> None:
     whole = response()
     assert draft_of("r", "d", source(), {**whole, "diagnosis_codes": []}) == "no draft charge: no diagnosis"

@@ -55,7 +55,8 @@ def draft_of(
     the suggestion, and pointers to it are left out."""
     diagnoses = sorted(answer["diagnosis_codes"], key=lambda d: d["sequence"])[:MOST_DIAGNOSES]
     places = {d["sequence"]: place for place, d in enumerate(diagnoses, 1)}
-    lines = _lines(answer, places)[:MOST_LINES]
+    assessed = tuple(places[d["sequence"]] for d in diagnoses if d["role"] == "assessed") or tuple(places.values())
+    lines = _lines(answer, places, assessed[:MOST_POINTERS])[:MOST_LINES]
     service = _service_date(source)
     for missing, what in ((not diagnoses, "no diagnosis"), (not lines, "no service"), (service is None, "no date")):
         if missing:
@@ -75,15 +76,15 @@ def draft_of(
     )
 
 
-def _lines(answer: Mapping[str, Any], places: Mapping[int, int]) -> list[ChargeLine]:
-    """The visit first, then what stands beside it, then the procedures."""
-    every = tuple(range(1, min(len(places), MOST_POINTERS) + 1))
+def _lines(answer: Mapping[str, Any], places: Mapping[int, int], assessed: tuple[int, ...]) -> list[ChargeLine]:
+    """The visit first, then what stands beside it, then the procedures. A visit is for what was assessed in it, not for
+    how or where it happened."""
     em = answer["em"]
     visits = [em, *em["also"]] if em else []
-    lines = [_line(one["code"], one["modifiers"], one.get("units", 1), every) for one in visits]
+    lines = [_line(one["code"], one["modifiers"], one.get("units", 1), assessed) for one in visits]
     for one in answer["procedure_codes"]:
         pointers = tuple(places[p] for p in one["diagnosis_pointers"] if p in places)[:MOST_POINTERS]
-        lines.append(_line(one["code"], one["modifiers"], one["units"], pointers or every[:1]))
+        lines.append(_line(one["code"], one["modifiers"], one["units"], pointers or assessed[:1]))
     return lines
 
 
