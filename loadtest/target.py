@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from codeserve.api.auth import is_loopback
+from codeserve.loopback import is_loopback
 from codeserve.errors import SetupError
 from loadtest.scenario import path_of
 
