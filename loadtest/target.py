@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from codeserve.loopback import is_loopback
 from codeserve.errors import SetupError
+from codeserve.loopback import is_loopback
 from loadtest.scenario import path_of
 
 SCENARIO, MINUTES, KEYS, OUT, OWN_HOST = (
