@@ -53,6 +53,7 @@ STRINGS = {tracing.METHOD, tracing.ROUTE, tracing.REQUEST_ID, tracing.ERROR}
 
 class Model:
     labels = ("O", "B-problem")
+    pads = True
 
     def run(self, batch: Sequence[Sequence[int]]) -> list[Any]:
         time.sleep(0.002)
