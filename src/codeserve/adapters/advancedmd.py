@@ -65,7 +65,7 @@ class Session:
 
 
 class SessionOver(PlatformError):
-    """The token is spent."""
+    type, title = "platform-session-over", "The platform's session is over"
 
 
 class AdvancedMdAdapter(ReadsFhir):
