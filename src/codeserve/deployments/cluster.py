@@ -114,6 +114,7 @@ class Cluster:
     def __init__(self, config: dict[str, Any]) -> None:
         self._running = rollout.named(config, rollout.NAMES[0])
         self._children: list[psutil.Process] = []
+        self._others: set[int] = set()
         self._node: list[psutil.Process] = []
         self._served = False
 
@@ -134,6 +135,8 @@ class Cluster:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        # What this process had started before is not the cluster's to end.
+        self._others = {process.pid for process in psutil.Process().children(recursive=True)}
         # "local" never joins a cluster that happens to run.
         ray.init(
             address="local",
@@ -261,7 +264,7 @@ class Cluster:
             psutil.wait_procs(alive, timeout=5)
 
     def _remember_processes(self) -> None:
-        known = {process.pid for process in self._children}
+        known = self._others | {process.pid for process in self._children}
         self._children += [p for p in psutil.Process().children(recursive=True) if p.pid not in known]
 
 
