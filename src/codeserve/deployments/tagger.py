@@ -38,15 +38,16 @@ def padded_tokens(batch: Sequence[Waiting]) -> int:
     return len(batch) * (max(len(one.chunk.ids) for one in batch) + SPECIAL_TOKENS)
 
 
-def trace_batch(batch: Sequence[Waiting], begun: float, ended: float) -> None:
-    """In the trace of each note how long its chunks waited, and the batch that they shared with others."""
+def trace_batch(batch: Sequence[Waiting], tokens: int, begun: float, ended: float) -> None:
+    """In the trace of each note how long its chunks waited, and the batch of so many tokens that they shared with
+    others."""
     notes: dict[Span, list[Waiting]] = {}
     for one in batch:
         notes.setdefault(one.span, []).append(one)
     shared = {
         tracing.BATCH_CHUNKS: len(batch),
         tracing.BATCH_NOTES: len(notes),
-        tracing.BATCH_TOKENS: padded_tokens(batch),
+        tracing.BATCH_TOKENS: tokens,
     }
     for span, own in notes.items():
         if not span.is_recording():
@@ -116,9 +117,9 @@ class EntityTagger:
         lengths = [len(one.chunk.ids) + SPECIAL_TOKENS for one in batch]
         waited = [begun - one.since for one in batch]
         ended = time.perf_counter()
-        padded = padded_tokens(batch) if self._model.pads else sum(lengths)
-        self._figures.batch(waited, lengths, padded, ended - begun)
-        trace_batch(batch, begun, ended)
+        tokens = padded_tokens(batch) if self._model.pads else sum(lengths)
+        self._figures.batch(waited, lengths, tokens, ended - begun)
+        trace_batch(batch, tokens, begun, ended)
         return found
 
     async def figures(self) -> Report:
