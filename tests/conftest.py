@@ -19,7 +19,7 @@ import pytest
 from hypothesis import settings
 
 from codeserve.codesets import CodeSets, store
-from tests.collector import Collector
+from tests.collector import Collector, spans  # noqa: F401
 from tests.databases import database, database_url, empty_url, keys_file, migrated, postgresql, sqlite, template  # noqa: F401
 
 # No test measures time; CI draws the same examples in every run, a developer's machine new ones.

@@ -6,35 +6,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import yaml
 from sqlalchemy import select
-from typer.testing import CliRunner, Result
 
 from codeserve.audit.chain import Entry, canonical, digest
 from codeserve.audit.export import Filter, export
 from codeserve.audit.trail import append
 from codeserve.audit.verify import verify
-from codeserve.cli import app
 from codeserve.storage.engine import Database
 from codeserve.storage.tables import AuditRow
 from tests.audit.examples import record
 from tests.audit.test_trail import tamper, write
-from tests.conftest import ROOT
+from tests.command_line import run, stored_config
 
 DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def config(tmp_path: Path, database_url: str, keys_file: Path) -> Path:
-    document = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    document["applications"][0]["args"]["storage"] = {"url": database_url, "keys_file": str(keys_file)}
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "200"})
+    return stored_config(tmp_path, database_url, keys_file)
 
 
 def three_days(database: Database) -> None:

@@ -9,22 +9,21 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from sqlalchemy import select
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from codeserve.api.schemas import ExtractRequest
 from codeserve.audit import commands
 from codeserve.audit.comparison import compare
 from codeserve.audit.verify import verify
-from codeserve.cli import app
 from codeserve.client import Client
 from codeserve.errors import CodeserveError
 from codeserve.storage.engine import Database
 from codeserve.storage.sealing import seal, seal_json
 from codeserve.storage.tables import AuditRow, Document, Suggestion, now
+from tests import command_line
 from tests.api.fakes import answer, make_app
-from tests.conftest import ROOT
+from tests.command_line import stored_config
 
 NOTE = "Seen for chest pain, ECG done."
 ASKED = {"document_id": "d-1", "encounter": {"setting": "office"}}
@@ -107,16 +106,12 @@ def replay(
     tmp_path: Path, database_url: str, keys_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Result]:
     """The command, against the real application over a service that always answers the same."""
-    document = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    document["applications"][0]["args"]["storage"] = {"url": database_url, "keys_file": str(keys_file)}
-    config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump(document))
+    config = stored_config(tmp_path, database_url, keys_file)
     transport = httpx.ASGITransport(app=make_app())
     monkeypatch.setattr(commands, "Client", lambda url, key: Client(url, key, transport=transport))
 
     def run(suggestion: str, *more: object) -> Result:
-        line = ["audit", "replay", suggestion, "--tenant", "north", "-c", config, *more]
-        return CliRunner().invoke(app, [str(word) for word in line])
+        return command_line.run("audit", "replay", suggestion, "--tenant", "north", "-c", config, *more)
 
     return run
 

@@ -3,11 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from sqlalchemy import select
-from typer.testing import CliRunner, Result
 
-from codeserve.cli import app
 from codeserve.config import StorageSettings
 from codeserve.errors import SetupError
 from codeserve.storage import keyfile, nodes
@@ -15,21 +12,14 @@ from codeserve.storage.engine import Database
 from codeserve.storage.opening import connect, open_database
 from codeserve.storage.sealing import unseal_text
 from codeserve.storage.tables import Document
+from tests.command_line import run, stored_config
 from tests.conftest import ROOT
 from tests.storage.rows import NOTE, fill
 
 
 @pytest.fixture
 def config(tmp_path: Path, empty_url: str, keys_file: Path) -> Path:
-    document = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    document["applications"][0]["args"]["storage"] = {"url": empty_url, "keys_file": str(keys_file)}
-    path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "200"})
+    return stored_config(tmp_path, empty_url, keys_file)
 
 
 def test_from_nothing_to_a_rotated_key(config: Path, empty_url: str, keys_file: Path) -> None:
